@@ -33,11 +33,17 @@ def checked_dims_c(dims_c: Any, dims_in: list[tuple[int, ...]]) -> list[tuple[in
         raise TypeError(
             f"Expected dims_c to be a list of shapes, got {dims_c!r}. Write dims_c=[(channels,)], or [] for none."
         ) from None
+    spatial = dims_in[0][1:]
     for i, d in enumerate(dims):
-        if not d or min(d) < 1 or d[1:] != dims_in[0][1:]:
+        if not d or min(d) < 1:
             raise ValueError(
-                f"Expected condition {i} to have the spatial shape of the input, {dims_in[0][1:]}, got {d}. "
-                f"Resize it to ({d[0] if d else 'channels'}, *{dims_in[0][1:]})."
+                f"Expected condition {i} to have a shape of channels and spatial axes, each at least 1, got {d}. "
+                "Leave out a condition that carries nothing."
+            )
+        if d[1:] != spatial:
+            raise ValueError(
+                f"Expected condition {i} to have the spatial shape of the input, {spatial}, got {d}. "
+                f"Resize it to {(d[0], *spatial)}."
             )
     return dims
 

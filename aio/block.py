@@ -220,8 +220,12 @@ class AllInOneBlock(InvertibleModule):
                 ("w_perm_inv", self._exact_w.T),
             ):
                 buffer = getattr(self, name, None)
-                if buffer is not None and buffer.device.type != "meta":
-                    buffer.copy_(w.reshape(buffer.shape))
+                if buffer is None or buffer.is_meta:
+                    continue
+                w = w.to(buffer).reshape(buffer.shape)
+                # A matrix that was edited since is not the draw, rounded: it stays as it is.
+                if (buffer - w).abs().max() <= torch.finfo(before).eps:
+                    buffer.copy_(w)
         return self
 
     def _construct_householder_permutation(self) -> Tensor:
@@ -240,7 +244,7 @@ class AllInOneBlock(InvertibleModule):
             w = w - torch.outer(w @ v, 2 * v / norm_squared)
         return w.reshape(*w.shape, *self._ones)
 
-    def _kernels(self) -> Kernels:
+    def kernels(self) -> Kernels:
         """P and its inverse as kernels (channels, channels, 1 …)."""
         if self.householder:
             w = self._construct_householder_permutation()
@@ -253,7 +257,7 @@ class AllInOneBlock(InvertibleModule):
 
     def _pre_permute(self, x: Tensor, rev: bool = False, kernels: Kernels | None = None) -> Tensor:
         """The permutation before the coupling, P⁻¹ x, used when `reverse_permutation`; P x when `rev`."""
-        w, w_inv = kernels or self._kernels()
+        w, w_inv = kernels or self.kernels()
         return self._mix(x, w if rev else w_inv)
 
     def _permute(self, x: Tensor, rev: bool = False, kernels: Kernels | None = None) -> tuple[Tensor, Tensor]:
@@ -262,7 +266,7 @@ class AllInOneBlock(InvertibleModule):
         Returns:
             The state, and Σ log Ψ(g) over channels: as in FrEIA for one position, and not negated by `rev`.
         """
-        w, w_inv = kernels or self._kernels()
+        w, w_inv = kernels or self.kernels()
         if rev:
             return self._global_affine(self._mix(x, w_inv), rev=True)
         y, log_psi = self._global_affine(x)
@@ -341,7 +345,7 @@ class AllInOneBlock(InvertibleModule):
             ((y,), log_det): y like x, and log_det (N,) in nats, of the direction that was evaluated.
         """
         x, c = self._checked_input(x, c)
-        kernels = self._kernels()
+        kernels = self.kernels()
         if rev:
             x, log_psi = self._permute(x, rev=True, kernels=kernels)
             x, log_det = self._couple(x, c, rev=True)
@@ -365,7 +369,7 @@ class AllInOneBlock(InvertibleModule):
             output and the log-determinants add up to its log-determinant.
         """
         x, c = self._checked_input(x, c)
-        kernels = w, w_inv = self._kernels()
+        kernels = w, w_inv = self.kernels()
         no_change = x.new_zeros(x.shape[0])
         stages = []
 

@@ -82,7 +82,7 @@ def global_affine_inverse(value: float, kind: GlobalAffineType) -> float:
         raise ValueError(f"Expected global_affine_init {limits} for {kind}, got {value!r}. 1.0 starts without scaling.")
     value = float(value)
     if kind == "SIGMOID":
-        return SIGMOID_SHIFT - math.log(SIGMOID_MAXIMUM / value - 1)
+        return SIGMOID_SHIFT + math.log(value) - math.log(SIGMOID_MAXIMUM - value)
     if kind == "EXP":
         return math.log(value)
     h = SOFTPLUS_BETA * value / SOFTPLUS_SCALE  # g = log(e^h − 1) / β, without overflow

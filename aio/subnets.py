@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 __all__ = ["ACTIVATIONS", "Activation", "SubnetConstructor", "mlp"]
 
@@ -41,8 +42,8 @@ def mlp(
         >>> subnet(torch.zeros(5, 1)).shape
         torch.Size([5, 2])
     """
-    if width < 1 or depth < 0:
-        raise ValueError(f"Expected width >= 1 and depth >= 0, got {width} and {depth}. Try mlp(64, 2).")
+    if not isinstance(width, Integral) or not isinstance(depth, Integral) or width < 1 or depth < 0:
+        raise ValueError(f"Expected integers width >= 1 and depth >= 0, got {width!r} and {depth!r}. Try mlp(64, 2).")
     if activation not in ACTIVATIONS:
         raise ValueError(f"Expected an activation among {', '.join(ACTIVATIONS)}, got {activation!r}.")
 
@@ -59,13 +60,11 @@ def mlp(
 
 
 def _linear(fan_in: int, fan_out: int, generator: torch.Generator | None) -> nn.Linear:
-    layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
     bound = 1 / math.sqrt(fan_in)
 
-    def uniform(like: Tensor) -> Tensor:
-        return (2 * torch.rand(like.shape, generator=generator) - 1) * bound
+    def uniform(*shape: int) -> nn.Parameter:
+        return nn.Parameter((2 * torch.rand(*shape, generator=generator) - 1) * bound)
 
-    with torch.no_grad():
-        layer.weight.copy_(uniform(layer.weight))
-        layer.bias.copy_(uniform(layer.bias))
+    layer = nn.Linear(fan_in, fan_out, device="meta")  # draws nothing from the global generator
+    layer.weight, layer.bias = uniform(fan_out, fan_in), uniform(fan_out)
     return layer

@@ -1,0 +1,6 @@
+"""Figures: numpy arrays in, `plotly.graph_objects.Figure` out. Nothing here knows a flow or a screen."""
+
+from aio.figures.loss import loss_curve
+from aio.figures.plane import carried_grid, density_image
+
+__all__ = ["carried_grid", "density_image", "loss_curve"]

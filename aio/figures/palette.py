@@ -1,0 +1,42 @@
+"""One language of colour for every figure, light and dark, safe for colour-blind readers.
+
+Data is blue, latent is orange; density runs on a sequential scale, signed quantities on a diverging one with white
+at zero; truth is a dashed line, the model a full one. Colours of text and frames come from the visitor's theme,
+named `var(--theme:…)`, which `aio.ui.live` resolves.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BACKGROUND",
+    "DATA",
+    "DATA_ON_DENSITY",
+    "DENSITY",
+    "LATENT",
+    "MODEL",
+    "SIGNED",
+    "TEXT",
+    "TRUTH",
+    "with_opacity",
+]
+
+# Blue and vermilion of Okabe and Ito's palette, lightened until they keep a contrast of 3 : 1 on white and on black.
+DATA = "#2f7fd1"
+LATENT = "#d9730d"
+MODEL = DATA
+TEXT = "var(--theme:text)"
+BACKGROUND = "var(--theme:background/0.75)"
+TRUTH = TEXT
+DATA_ON_DENSITY = "#bfe0ff"
+DENSITY = "Cividis"
+SIGNED = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#ffffff"], [0.75, "#f4a582"], [1.0, "#c2410c"]]
+
+
+def with_opacity(colour: str, opacity: float) -> str:
+    """A colour of the form #rrggbb as rgba.
+
+    >>> with_opacity("#0072b2", 0.5)
+    'rgba(0,114,178,0.5)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

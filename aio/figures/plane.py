@@ -1,0 +1,183 @@
+"""Pictures of the plane: a density as an image, a carried grid with points. Arrays in, figures out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from aio.figures.palette import DATA, DATA_ON_DENSITY, DENSITY, LATENT, SIGNED, with_opacity
+
+__all__ = ["Extent", "Quantity", "Scale", "carried_grid", "density_image", "separated"]
+
+Extent = tuple[float, float, float, float]
+Quantity = Literal["learned", "true", "difference"]
+Scale = Literal["linear", "log"]
+
+LEVELS = 255  # an image of bytes: a tenth of the traffic of float64, and finer than the eye
+LOG_SPAN = 8.0  # nats below the top that the logarithmic scale shows: a factor of 3000
+LOG_DIFFERENCE = 4.0  # nats either way
+POINT_SIZE = 3.2
+CIRCLE_RADII = (1, 2, 3)  # standard deviations of the base
+
+
+def density_image(
+    log_density: np.ndarray,
+    true_log_density: np.ndarray | None,
+    extent: Extent,
+    points: np.ndarray,
+    *,
+    quantity: Quantity = "learned",
+    scale: Scale = "linear",
+    top: float,
+    show_points: bool = True,
+) -> go.Figure:
+    """A density on a square of data space, with some data points.
+
+    Args:
+        log_density: log q at the centres of square cells, (G, G), rows along y, nats.
+        true_log_density: log p at the same places; needed for "true" and "difference".
+        extent: xmin, xmax, ymin, ymax of the square.
+        points: data, (n, 2).
+        quantity: q, p, or q − p (on the log scale log q − log p).
+        scale: colour by the density or by its logarithm.
+        top: the density at the top of the scale, > 0. It is given, not found, so that colours keep their meaning
+            from frame to frame.
+        show_points: draw the data.
+    """
+    q = log_density
+    p = true_log_density
+    if quantity != "learned" and p is None:
+        raise ValueError("Expected true_log_density for this quantity, got None. Show the learned density.")
+    log_top = float(np.log(top))
+    if quantity == "difference":
+        low, high = (-LOG_DIFFERENCE, LOG_DIFFERENCE) if scale == "log" else (-top, top)
+        floor = log_top - LOG_SPAN  # where both are empty, their ratio says nothing
+        values = np.maximum(q, floor) - np.maximum(p, floor) if scale == "log" else np.exp(q) - np.exp(p)
+        title = "log q − log p" if scale == "log" else "q − p"
+    else:
+        shown, letter = (q, "q") if quantity == "learned" else (p, "p")
+        low, high = (log_top - LOG_SPAN, log_top) if scale == "log" else (0.0, top)
+        values = shown if scale == "log" else np.exp(shown)
+        title = f"log {letter}" if scale == "log" else f"{letter}(x)"
+    xmin, xmax, ymin, ymax = extent
+    cells = len(q)
+    image = go.Heatmap(
+        z=_quantised(values, low, high),
+        x0=xmin + (xmax - xmin) / cells / 2,
+        dx=(xmax - xmin) / cells,
+        y0=ymin + (ymax - ymin) / cells / 2,
+        dy=(ymax - ymin) / cells,
+        zmin=0,
+        zmax=LEVELS,
+        zsmooth="fast",
+        colorscale=SIGNED if quantity == "difference" else DENSITY,
+        colorbar=_colour_bar(title, low, high),
+        hoverinfo="skip",
+    )
+    figure = go.Figure([image], _square_layout(extent))
+    if show_points:
+        colour = DATA if quantity == "difference" else DATA_ON_DENSITY
+        figure.add_trace(_dots(points, colour, opacity=0.65))
+    return figure
+
+
+def carried_grid(
+    grid: np.ndarray, points: np.ndarray, extent: Extent, *, of: Literal["data", "latent"], circles: bool = False
+) -> go.Figure:
+    """A square grid and points of one space, carried to the other.
+
+    Args:
+        grid: the carried lines, (lines, points, 2).
+        points: the carried points, (n, 2).
+        extent: xmin, xmax, ymin, ymax of the square that is shown.
+        of: the space that grid and points come from: it sets their colour.
+        circles: draw the standard normal's circles of 1, 2 and 3 standard deviations.
+    """
+    colour = DATA if of == "data" else LATENT
+    x, y = separated(grid)
+    figure = go.Figure(layout=_square_layout(extent))
+    if circles:
+        angle = np.linspace(0, 2 * np.pi, 91)
+        unit = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        cx, cy = separated(np.stack([radius * unit for radius in CIRCLE_RADII]))
+        figure.add_trace(_lines(cx, cy, LATENT, width=1.4, opacity=0.9))
+    figure.add_trace(_lines(x, y, colour, width=1, opacity=0.42))
+    figure.add_trace(_dots(points, colour, opacity=0.8))
+    return figure
+
+
+def separated(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lines (L, P, 2) as x and y of one trace, each (L · (P + 1),), float32, with a NaN after each line.
+
+    >>> x, y = separated(np.zeros((2, 3, 2)))
+    >>> len(x), int(np.isnan(x).sum())
+    (8, 2)
+    """
+    gap = np.full((lines.shape[0], 1, 2), np.nan)
+    joined = np.concatenate([lines, gap], axis=1).reshape(-1, 2).astype(np.float32)
+    return joined[:, 0].copy(), joined[:, 1].copy()
+
+
+def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    share = np.nan_to_num((values - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
+    return np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
+
+
+def _colour_bar(title: str, low: float, high: float) -> dict:
+    """Above the image, so that the image keeps the size of its neighbours."""
+    ticks = [0, LEVELS / 2, LEVELS]
+    labels = [f"{low + (high - low) * t / LEVELS:.2g}".replace("-", "−") for t in ticks]
+    labels[1] = f"{labels[1]}  {title}"
+    return {
+        "orientation": "h",
+        "thickness": 6,
+        "len": 1.0,
+        "x": 0.5,
+        "xpad": 0,
+        "y": 1.0,
+        "yanchor": "bottom",
+        "ypad": 4,
+        "outlinewidth": 0,
+        "tickvals": ticks,
+        "ticktext": labels,
+        "tickfont": {"size": 10},
+        "ticklabelposition": "outside top",
+        "ticks": "",
+    }
+
+
+def _dots(points: np.ndarray, colour: str, *, opacity: float) -> go.Scatter:
+    return go.Scatter(
+        x=points[:, 0],
+        y=points[:, 1],
+        mode="markers",
+        marker={"size": POINT_SIZE, "color": with_opacity(colour, opacity), "line": {"width": 0}},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _lines(x: np.ndarray, y: np.ndarray, colour: str, *, width: float, opacity: float) -> go.Scatter:
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"width": width, "color": with_opacity(colour, opacity), "simplify": False},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _square_layout(extent: Extent) -> go.Layout:
+    xmin, xmax, ymin, ymax = extent
+    axis = {"showgrid": False, "zeroline": False, "nticks": 5, "tickfont": {"size": 10}, "constrain": "domain"}
+    return go.Layout(
+        margin={"l": 28, "r": 8, "t": 30, "b": 24},
+        xaxis={**axis, "range": [xmin, xmax]},
+        yaxis={**axis, "range": [ymin, ymax], "scaleanchor": "x", "scaleratio": 1},
+        hovermode=False,
+        showlegend=False,
+        uirevision="kept",
+    )

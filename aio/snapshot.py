@@ -1,0 +1,148 @@
+"""What is seen of a run at one step, as numpy arrays: density, warped grids, points, samples, numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aio.config import DataConfig
+from aio.flow import Flow
+from aio.inspection import dead_axes
+from aio.training import EVALUATE_EVERY, Dataset, Evaluation, TrainState, evaluate, flow_of, learning_rate
+
+__all__ = ["Snapshot", "data_extent", "lattice", "snapshot", "true_log_density"]
+
+CELLS = 80  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
+POINTS_SHOWN = 400
+GRID_LINES = 17
+GRID_POINTS = 65  # along one line: smooth at the size it is drawn
+BASE_REACH = 3.0  # the base's grid covers ±3 standard deviations, 98.9 % of a standard normal's mass in 2-D
+SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
+EXTENT_MARGIN = 0.15
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one step. Arrays are float32 unless said otherwise; lengths in the units of the data."""
+
+    step: int
+    evaluation: Evaluation
+    extent: tuple[float, float, float, float]
+    """xmin, xmax, ymin, ymax of the square of data space that is shown."""
+    log_density: np.ndarray
+    """log q at the centres of the cells, (CELLS, CELLS), rows along y; nats per unit area."""
+    data: np.ndarray
+    """Some of the training points, (n, 2)."""
+    data_in_latent: np.ndarray
+    """The same points carried to latent space, (n, 2)."""
+    grid_in_latent: np.ndarray
+    """A square grid of data space carried to latent space, (lines, points, 2)."""
+    base_grid_in_data: np.ndarray
+    """A square grid of latent space carried to data space, (lines, points, 2)."""
+    samples: np.ndarray
+    """Draws from the flow, (n, 2); the same latent points at every step."""
+    train_curve: tuple[np.ndarray, np.ndarray]
+    """Steps and mean training NLL up to each of them, nats."""
+    held_out_curve: tuple[np.ndarray, np.ndarray]
+    """Steps and held-out NLL, nats; ends at this step."""
+    parameters: int
+    """Number of trained numbers."""
+    learning_rate: float
+    dead_axes: tuple[int, ...]
+    """Axes of the data, from 0, that no coupling transforms."""
+    stopped: str | None
+    """Why the run cannot go on, or None."""
+
+
+def snapshot(state: TrainState) -> Snapshot:
+    """Compute what is seen of a run. Pure: the same state gives the same arrays."""
+    flow = flow_of(state)
+    data = state.dataset()
+    extent = data_extent(state.config.data, data)
+    measured = evaluate(state)
+    shown = data.train[:POINTS_SHOWN]
+    with torch.no_grad():
+        cells = _cell_centres(extent).to(flow.loc.dtype)
+        log_density = flow.log_prob(cells).reshape(CELLS, CELLS)
+        grid = torch.from_numpy(lattice(extent))
+        base_grid = torch.from_numpy(lattice((-BASE_REACH, BASE_REACH) * 2))
+        latent_points = flow.base.sample(POINTS_SHOWN, torch.Generator().manual_seed(SAMPLE_SEED))
+        return Snapshot(
+            step=state.step,
+            evaluation=measured,
+            extent=extent,
+            log_density=log_density.numpy(),
+            data=shown.numpy(),
+            data_in_latent=flow(shown)[0].numpy(),
+            grid_in_latent=_carry_lines(grid, flow, to_latent=True),
+            base_grid_in_data=_carry_lines(base_grid, flow, to_latent=False),
+            samples=flow.inverse(latent_points)[0].numpy(),
+            train_curve=(state.train_nll.last_index + 1, state.train_nll.points),
+            held_out_curve=_held_out_curve(state, measured.nll),
+            parameters=sum(p.numel() for p in flow.parameters()),
+            learning_rate=learning_rate(state.step, state.config.training),
+            dead_axes=dead_axes(flow),
+            stopped=state.stopped,
+        )
+
+
+def lattice(extent: tuple[float, float, float, float]) -> np.ndarray:
+    """A square grid as lines: GRID_LINES along x then as many along y, (2 · GRID_LINES, GRID_POINTS, 2), float32.
+
+    >>> lattice((0, 1, 0, 1)).shape
+    (34, 65, 2)
+    """
+    xmin, xmax, ymin, ymax = extent
+    along, across = np.linspace(0, 1, GRID_POINTS), np.linspace(0, 1, GRID_LINES)
+    level, position = np.meshgrid(across, along, indexing="ij")
+    horizontal = np.stack([xmin + (xmax - xmin) * position, ymin + (ymax - ymin) * level], axis=-1)
+    vertical = np.stack([xmin + (xmax - xmin) * level, ymin + (ymax - ymin) * position], axis=-1)
+    return np.concatenate([horizontal, vertical]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def true_log_density(config: DataConfig) -> np.ndarray | None:
+    """log p at the centres of the cells, (CELLS, CELLS), nats; None where p is unknown."""
+    target = config.build()
+    if target is None:
+        return None
+    values = target.log_prob(_cell_centres(target.extent)).reshape(CELLS, CELLS).numpy().astype(np.float32)
+    values.setflags(write=False)
+    return values
+
+
+def data_extent(config: DataConfig, data: Dataset) -> tuple[float, float, float, float]:
+    """xmin, xmax, ymin, ymax of the square of data space to show: the target's, or the points' with a margin."""
+    target = config.build()
+    if target is not None:
+        return target.extent
+    low, high = data.train.amin(0), data.train.amax(0)
+    centre, half = (low + high) / 2, ((high - low).max() / 2 * (1 + EXTENT_MARGIN)).item()
+    x, y = centre.tolist()
+    return x - half, x + half, y - half, y + half
+
+
+def _cell_centres(extent: tuple[float, float, float, float]) -> Tensor:
+    """The centres of the density image's cells, (CELLS², 2), float64, rows of constant y."""
+    xmin, xmax, ymin, ymax = extent
+    centre = (torch.arange(CELLS, dtype=torch.float64) + 0.5) / CELLS
+    y, x = torch.meshgrid(ymin + (ymax - ymin) * centre, xmin + (xmax - xmin) * centre, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def _carry_lines(lines: Tensor, flow: Flow, *, to_latent: bool) -> np.ndarray:
+    points = lines.reshape(-1, 2)
+    carried = flow(points)[0] if to_latent else flow.inverse(points)[0]
+    return carried.reshape(lines.shape).numpy()
+
+
+def _held_out_curve(state: TrainState, nll: float) -> tuple[np.ndarray, np.ndarray]:
+    steps = state.held_out_nll.last_index * EVALUATE_EVERY
+    values = state.held_out_nll.points
+    if state.step % EVALUATE_EVERY:  # the curve's last point is the step that is shown
+        steps, values = np.append(steps, state.step), np.append(values, nll)
+    return steps, values

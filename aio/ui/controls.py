@@ -1,0 +1,208 @@
+"""The controls of a run, drawn from one table: each is a widget whose key is the setting's name in the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+from pydantic import ValidationError
+
+from aio.block import CLAMP_DIALECTS
+from aio.config import RunConfig, explain, limits
+from aio.global_affine import GLOBAL_AFFINE_TYPES
+from aio.link import LINK_NAMES
+from aio.subnets import ACTIVATIONS
+from aio.targets import TARGETS
+
+__all__ = ["CONTROLS", "Control", "settings_panel", "waiting_for_reset"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A setting as a widget."""
+
+    name: str
+    """In the link, and the widget's key."""
+    label: str
+    kind: Literal["slider", "choice", "switch", "steps", "menu", "number"]
+    help: str
+    options: tuple[Any, ...] = ()
+    step: float | None = None
+    format: str | None = None
+    at_reset: bool = True
+    """Whether a change waits for a reset; else it holds from the next step on."""
+
+
+TARGET = Control(
+    "target", "Target", "menu",
+    "The density that the points come from, and that the flow has to learn. Its entropy is the floor of the loss.",
+    options=tuple(TARGETS),
+)  # fmt: skip
+BLOCK = (
+    Control("alpha", "Clamp α", "slider",
+            "One block may stretch or squeeze its active channel by a factor of e^−α to e^α. Try 0.5 on thin moons: "
+            "the flow runs out of stretch.", step=0.1, format="%.1f"),
+    Control("permutation", "Permutation", "choice",
+            "What mixes the two channels after each coupling. Hard: the identity or a swap, drawn at random. Soft: a "
+            "fixed random rotation. With mirrors below, it is what they start from.", options=("hard", "soft")),
+    Control("mirrors", "Householder mirrors", "slider",
+            "Trained reflections per block, multiplied onto the permutation; 0 turns them off. An odd number mirrors "
+            "the plane, an even number turns it. Volumes stay as they are.", step=1),
+    Control("gin", "GIN: keep volumes", "switch",
+            "Take the mean out of s, and leave the global scale out. In two dimensions s becomes 0: the block is a "
+            "shear, and the density can nowhere exceed that of the base."),
+    Control("reverse", "Reverse permutation", "switch",
+            "Undo the permutation before the coupling as well: each block couples along axes of its own and returns."),
+)  # fmt: skip
+FLOW = (
+    Control("blocks", "Blocks", "slider", "AllInOneBlocks in a row. More blocks bend more, and train slower.", step=1),
+    Control("width", "Subnet width", "steps", "Units in each hidden layer of the networks that compute s and t.",
+            options=(4, 8, 16, 32, 64, 128, 256)),
+    Control("depth", "Subnet depth", "slider", "Their hidden layers; 0 leaves a linear map of x₁.", step=1),
+    Control("activation", "Activation", "choice", "The nonlinearity of those networks.", options=tuple(ACTIVATIONS)),
+    Control("points", "Training points", "steps",
+            "Size of the training set. With few points the flow learns them by heart: the two curves part.",
+            options=(100, 300, 1000, 3000, 10_000, 50_000, 200_000)),
+)  # fmt: skip
+AFFINE = (
+    Control("psi", "Activation Ψ", "choice",
+            "How the learned number g becomes the global scale. At Ψ = 1 a change of g moves log Ψ by 0.099 "
+            "(softplus), 0.900 (sigmoid) or 1 (exp): softplus learns its scale about ten times slower.",
+            options=GLOBAL_AFFINE_TYPES),
+    Control("psi0", "Ψ at the start", "number", "1 starts without scaling. Below 10 for the sigmoid.", step=0.1),
+    Control("dialect", "Clamp dialect", "choice",
+            "FrEIA 0.2 and anomalib: s = α tanh(0.1 a). FrEIA's main branch: s = α tanh(0.1 a / α), whose slope at 0 "
+            "does not depend on α.", options=CLAMP_DIALECTS),
+)  # fmt: skip
+TRAINING = (
+    Control("lr", "Learning rate", "steps", "Adam's step size at its highest. Holds from the next step on.",
+            options=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.3, 1.0), at_reset=False),
+    Control("batch", "Batch", "steps", "Points in a step. Holds from the next step on.",
+            options=(8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096), at_reset=False),
+    Control("schedule", "Schedule", "choice",
+            "Constant; falling as the inverse square root of the step, without end; or a cosine to 0 at the horizon.",
+            options=("constant", "inverse_sqrt", "cosine"), at_reset=False),
+    Control("horizon", "Horizon", "number",
+            "Steps until the cosine reaches 0, or until the inverse square root has halved the learning rate.",
+            step=100, at_reset=False),
+    Control("decay", "Weight decay", "steps", "Adam's L2 penalty on all trained numbers.",
+            options=(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0), at_reset=False),
+    Control("clip", "Gradient clipping", "steps", "Largest norm of the gradient; a longer one is shortened to it.",
+            options=(0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0, 1e6), at_reset=False),
+    Control("average", "Averaging", "steps",
+            "The pictures show a running average of the weights with this decay; 0 shows the weights as they are, "
+            "with all their noise.", options=(0.0, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9999), at_reset=False),
+    Control("seed", "Seed", "number", "Draws data, permutations, weights and batches. The same seed, the same run.",
+            step=1),
+)  # fmt: skip
+CONTROLS = {c.name: c for c in (TARGET, *BLOCK, *FLOW, *AFFINE, *TRAINING)}
+
+OPTION_LABELS = {
+    "hard": "Hard", "soft": "Soft", "relu": "ReLU", "silu": "SiLU", "tanh": "tanh", "SIGMOID": "sigmoid",
+    "SOFTPLUS": "softplus", "EXP": "exp", "freia-0.2": "FrEIA 0.2", "freia-main": "FrEIA main",
+    "constant": "constant", "inverse_sqrt": "1/√step", "cosine": "cosine",
+    **{name: target.title for name, target in TARGETS.items()},
+}  # fmt: skip
+
+
+def settings_panel(config: RunConfig) -> RunConfig:
+    """Draw all controls, set to `config`; return the settings that they now stand for.
+
+    A combination that no flow can have is told where it stands, and leaves the settings as they were.
+    """
+    st.subheader("Target", anchor=False)
+    before = config.data.target
+    config = _apply(config, [TARGET])
+    if config.data.target != before:  # its parameters have the same names, but values of their own
+        for p in TARGETS[config.data.target].parameters:
+            st.session_state.pop(p.name, None)
+    config = _target_parameters(config)
+    st.subheader("Block", anchor=False)
+    config = _apply(config, BLOCK)
+    for title, controls in (("Flow", FLOW), ("Global scale and clamp", AFFINE), ("Training", TRAINING)):
+        with st.expander(title):
+            config = _apply(config, controls)
+    return config
+
+
+def waiting_for_reset(config: RunConfig, run: RunConfig) -> list[str]:
+    """The labels of the settings in which `config` differs from those of a run, and which wait for a reset."""
+    labels = [
+        control.label
+        for name, control in CONTROLS.items()
+        if control.at_reset and config.at(LINK_NAMES[name]) != run.at(LINK_NAMES[name])
+    ]
+    if config.data.target == run.data.target and config.data.parameters != run.data.parameters:
+        parameters = TARGETS[config.data.target].parameters
+        own, other = config.data.parameters, run.data.parameters
+        labels += [p.label for p in parameters if own[p.name] != other[p.name]]
+    if config.flow.overrides != run.flow.overrides:
+        labels.append("single blocks")
+    return labels
+
+
+def _apply(config: RunConfig, controls: Iterable[Control]) -> RunConfig:
+    for control in controls:
+        path = LINK_NAMES[control.name]
+        value = _widget(control, config.at(path), path)
+        if value is None or value == config.at(path):
+            continue
+        try:
+            config = config.changed_at(path, value)
+        except ValidationError as error:
+            st.error(explain(error, name_fields=False))
+    return config
+
+
+def _target_parameters(config: RunConfig) -> RunConfig:
+    target = TARGETS[config.data.target]
+    for p in target.parameters:
+        value = config.data.parameters[p.name]
+        kind = type(p.default)
+        _seed(p.name, kind(value))
+        chosen = st.slider(p.label, kind(p.minimum), kind(p.maximum), step=kind(p.step), key=p.name, help=p.help)
+        if chosen != value:
+            config = config.changed_at(("data", "parameters"), {**config.data.parameters, p.name: chosen})
+    return config
+
+
+def _widget(control: Control, value: Any, path: tuple[str, ...]) -> Any:
+    key, label, about = control.name, control.label, control.help
+    if control.kind == "steps" and value not in control.options:
+        control_options = tuple(sorted({*control.options, value}))
+    else:
+        control_options = control.options
+    _seed(key, value)
+    match control.kind:
+        case "switch":
+            return st.toggle(label, key=key, help=about)
+        case "choice":
+            return st.segmented_control(
+                label, control_options, key=key, help=about, format_func=_name, required=True, width="stretch"
+            )
+        case "menu":
+            return st.selectbox(label, control_options, key=key, help=about, format_func=_name)
+        case "steps":
+            return st.select_slider(label, control_options, key=key, help=about, format_func=_name)
+    low, high = limits(type(RunConfig().at(path[:-1])), path[-1])
+    kind = type(value)
+    arguments = {"min_value": kind(low), "max_value": kind(high), "step": kind(control.step), "key": key, "help": about}
+    if control.kind == "slider":
+        return st.slider(label, format=control.format, **arguments)
+    return st.number_input(label, **arguments)
+
+
+def _seed(key: str, value: Any) -> None:
+    """Give a widget its value where it has none: on the first run, and after the visitor was on another page."""
+    if key not in st.session_state:
+        st.session_state[key] = value
+
+
+def _name(option: Any) -> str:
+    if isinstance(option, float):
+        return f"{option:g}"
+    if isinstance(option, int):
+        return f"{option:,}"
+    return OPTION_LABELS.get(option, str(option))

@@ -1,0 +1,57 @@
+"""What every page begins with: its configuration, its style sheet and the links to the other pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from aio.ui.session import Session, session
+
+__all__ = ["PAGES", "Page", "frame"]
+
+STYLE = Path(__file__).with_name("style.css")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as the links know it."""
+
+    path: str
+    title: str
+    about: str
+
+
+PAGES = (
+    Page("app.py", "Home", "What this is"),
+    Page("pages/train.py", "Train", "Watch a flow learn a density, live"),
+)
+
+
+def frame(path: str, *, side_bar: bool = False) -> Session:
+    """Begin a page. The first call of every page.
+
+    Args:
+        path: the page's own, as in `PAGES`.
+        side_bar: whether the page puts its controls in the side bar.
+
+    Returns:
+        The visitor's session, with the settings of the link they came by.
+    """
+    page = next(p for p in PAGES if p.path == path)
+    st.set_page_config(
+        page_title=f"{page.title} · AIO Flow Lab",
+        page_icon="assets/logo.svg",
+        layout="wide",
+        initial_sidebar_state="auto" if side_bar else "collapsed",
+        menu_items={"About": "AIO Flow Lab: see, train and inspect normalizing flows of AllInOneBlocks."},
+    )
+    st.html(STYLE)
+    here = session()
+    here.take_link(st.query_params.to_dict())
+    with st.container(key="navigation", horizontal=True, vertical_alignment="center", gap="small"):
+        st.html('<span class="brand">AIO Flow Lab</span>', width="content")
+        for other in PAGES:
+            st.page_link(other.path, label=other.title, help=other.about, disabled=other is page)
+    return here

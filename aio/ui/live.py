@@ -1,0 +1,76 @@
+"""Plotly figures that change while one looks at them."""
+
+import json
+from functools import cache
+from typing import Literal
+
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.utils import PlotlyJSONEncoder
+
+# What the vendored plotly-cartesian bundle can draw. Plotly would silently draw any other trace as a scatter.
+TRACE_TYPES = frozenset(
+    "bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatter scatterternary violin".split()
+)
+
+
+def live_figure(
+    figure: go.Figure | dict,
+    *,
+    key: str,
+    step: int,
+    height: int,
+    label: str,
+    width: Literal["stretch"] | int = "stretch",
+    static: bool = False,
+) -> None:
+    """Draw a figure, and on the next call with the same key redraw it in place.
+
+    `st.plotly_chart` builds a new chart whenever its data change; this one keeps its node, its zoom and its size, and
+    may be called many times a second. The browser draws only the newest figure, and none while it is out of sight.
+
+    Colours come from the visitor's theme wherever the figure leaves them open. A figure asks for a colour of the theme
+    by name: `theme:text`, `theme:background`, `theme:secondary-background`, `theme:border`, `theme:primary` or any
+    other `--st-<name>-color` that Streamlit defines, with an opacity if need be, `theme:text/0.3`. The figure's template
+    is dropped, since the theme takes its place. Numpy arrays in a `go.Figure` travel as base64; those in a dict as lists.
+
+    Args:
+        figure: a figure of the trace types in `TRACE_TYPES`, or its plotly JSON as a dict.
+        key: names the chart on its page; also its CSS class, `.st-key-<key>`.
+        step: the training step that the figure shows. It stands in the root's `data-step` once it is drawn.
+        height: in CSS pixels, reserved from the first paint.
+        label: what the picture shows, in words, for those who cannot see it.
+        width: `"stretch"`, or CSS pixels.
+        static: draw a picture that does not answer to the pointer.
+
+    Raises:
+        ValueError: a trace is of a type that the bundle cannot draw.
+    """
+    spec = figure.to_dict() if isinstance(figure, go.Figure) else figure
+    _require_known_traces(spec)
+    layout = {name: value for name, value in spec.get("layout", {}).items() if name != "template"}
+    header = {"step": step, "height": height, "label": label, "static": static}
+    body = {"data": spec.get("data"), "layout": layout}
+    # Bytes, because Streamlit encodes JSON twice and parses it once more in the browser. The header stands apart on
+    # the first line, so that the browser can compare figures as bytes.
+    payload = json.dumps(header) + "\n" + json.dumps(body, cls=PlotlyJSONEncoder, separators=(",", ":"))
+    _component()(data=payload.encode(), key=key, height=height, width=width)
+
+
+def _require_known_traces(spec: dict) -> None:
+    """Refuse trace types that the bundle would silently draw as something else."""
+    traces = spec.get("data")
+    for trace in traces if isinstance(traces, list | tuple) else ():
+        kind = trace.get("type", "scatter")
+        if kind not in TRACE_TYPES:
+            raise ValueError(
+                f"Expected traces of the types {', '.join(sorted(TRACE_TYPES))}; got {kind}. "
+                "Use one of these, or st.plotly_chart for a figure that seldom changes."
+            )
+
+
+@cache
+def _component():
+    """Register the component on first use: while this module is imported there may be no Streamlit server yet."""
+    # Not isolated: Plotly writes its stylesheet into the document's head, which a shadow root would not see.
+    return st.components.v2.component("aio.live_figure", js="index.js", css="live_figure.css", isolate_styles=False)

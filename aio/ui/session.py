@@ -1,0 +1,83 @@
+"""What one visitor has: settings, a run, and how they like to look at it. One typed object, reached by one function."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import streamlit as st
+import torch
+
+from aio.config import RunConfig
+from aio.figures.plane import Quantity, Scale
+from aio.link import from_link, to_link
+from aio.runs import Run
+
+__all__ = ["Session", "session"]
+
+
+@dataclass
+class Session:
+    """A visitor's own state, alive as long as their browser is connected."""
+
+    executor: Executor
+    config: RunConfig = field(default_factory=RunConfig)
+    """What the controls say. The run may still have other settings: those wait for a reset."""
+    run: Run | None = None
+    notices: list[str] = field(default_factory=list)
+    """What the visitor should be told once about the link they came by."""
+    quantity: Quantity = "learned"
+    scale: Scale = "linear"
+    link_taken: bool = False
+
+    def take_link(self, parameters: Mapping[str, str]) -> None:
+        """Take the settings of the link that the visitor came by; only the first time."""
+        if not self.link_taken:
+            self.link_taken = True
+            self.config, self.notices = from_link(parameters)
+
+    @property
+    def link(self) -> dict[str, str]:
+        """The settings as parameters of a link."""
+        return to_link(self.config)
+
+    def ensure_run(self) -> Run:
+        """The visitor's run; a fresh one is started where there is none."""
+        if self.run is None:
+            self.run = Run(self.config, self.executor)
+        return self.run
+
+    def follow_settings(self) -> None:
+        """Let the run follow the controls as far as it can without losing anything.
+
+        Training settings hold from the next step on. Others start a fresh run where nothing was learned yet; else
+        they wait for a reset.
+        """
+        run = self.ensure_run()
+        if run.config.training != self.config.training:
+            run.set_training(**dict(self.config.training))
+        if run.config != self.config and run.untouched:
+            run.reset(self.config)
+
+    def close(self) -> None:
+        """Called when the visitor has gone: nothing is computed for them from here on."""
+        if self.run is not None:
+            self.run.close()
+
+
+@st.cache_resource(scope="session", on_release=Session.close, show_spinner=False)
+def session() -> Session:
+    """This visitor's session."""
+    return Session(executor=_executor())
+
+
+@st.cache_resource(show_spinner=False)
+def _executor() -> Executor:
+    """The thread that trains. One, with one core: the other belongs to the server and the browser."""
+    torch.set_num_threads(1)
+    # What the imports left behind lives for ever; frozen, no later collection goes through it again (0.2 s each).
+    gc.collect()
+    gc.freeze()
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")

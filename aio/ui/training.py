@@ -1,0 +1,220 @@
+"""The Train page's parts: the transport, the live pictures, the numbers, and a word where it matters."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from aio.config import RunConfig
+from aio.figures import carried_grid, density_image, loss_curve
+from aio.inspection import dead_axis_probability
+from aio.runs import RunView
+from aio.snapshot import Snapshot, true_log_density
+from aio.ui.controls import waiting_for_reset
+from aio.ui.live import live_figure
+from aio.ui.session import Session
+
+__all__ = ["live", "reset", "tick_of"]
+
+TICK_SECONDS = 0.08  # a little faster than snapshots come, so that none waits long
+PANEL_HEIGHT = 340
+LOSS_HEIGHT = 230
+LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
+TOP_QUANTILE = 0.999  # of p over the cells: the top of the colour scale
+STEP_BUTTONS = (1, 10, 100)
+AXIS_NAMES = ("x₁", "x₂")
+QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Difference"}
+
+
+def tick_of(session: Session) -> float | None:
+    """How often the live part is drawn: not at all while nothing can change."""
+    view = session.ensure_run().view()
+    moving = view.status in ("starting", "playing") or view.snapshot is None
+    return TICK_SECONDS if moving else None
+
+
+def reset(session: Session, *, seed: int | None = None) -> None:
+    """Start afresh with what the controls say, or with another seed."""
+    if seed is not None:
+        session.config = session.config.changed(seed=seed)
+        st.session_state["seed"] = seed
+    session.ensure_run().reset(session.config)
+
+
+def live(session: Session, ticking: bool) -> None:
+    """Everything that changes while the run goes on. Drawn again at each tick; it never waits for training."""
+    run = session.ensure_run()
+    view = run.view()
+    _transport(session, view)
+    _words(session, view)
+    _pictures(session, view)
+    if ticking and tick_of(session) is None:
+        st.rerun()  # the whole page, which then draws this part without a tick
+
+
+# ---------------------------------------------------------------------- transport
+
+
+def _transport(session: Session, view: RunView) -> None:
+    run = session.ensure_run()
+    playing = view.status == "playing"
+    halted = view.status in ("stopped", "failed")
+    with st.container(key="transport", horizontal=True, gap="small", vertical_alignment="center"):
+        if st.button(
+            "Pause" if playing else "Train",
+            key="train",
+            type="primary",
+            icon=":material/pause:" if playing else ":material/play_arrow:",
+            shortcut="Space",
+            disabled=halted,
+            help="Train until paused.",
+        ):
+            run.pause() if playing else run.play()
+            _rerun()
+        for steps in STEP_BUTTONS:
+            if st.button(f"+{steps}", key=f"step_{steps}", disabled=halted, help=f"Train {steps} step(s), then pause."):
+                run.step(steps)
+                _rerun()
+        if st.button("Reset", key="reset", icon=":material/restart_alt:", help="Start afresh with these settings."):
+            reset(session)
+            _rerun()
+        if st.button("New seed", key="new_seed", icon=":material/casino:", help="Start afresh with the next seed."):
+            reset(session, seed=session.config.seed + 1)
+            _rerun()
+
+
+def _rerun() -> None:
+    st.rerun()
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _words(session: Session, view: RunView) -> None:
+    waiting = waiting_for_reset(session.config, view.config)
+    if waiting:
+        st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")
+    if view.trouble:
+        st.error(view.trouble, icon=":material/error:")
+        if view.best_step is not None and st.button(
+            f"Back to step {view.best_step:,}, the best so far", key="back_to_best"
+        ):
+            session.ensure_run().back_to_best()
+            _rerun()
+    flow = view.config.flow
+    if all(flow.block_config(i).gin for i in range(flow.blocks)):
+        st.info(
+            "GIN in two dimensions is a shear: with one active channel, s minus its mean is 0. Every block keeps "
+            "areas, so in standardised units the density can nowhere exceed 1/(2π), the maximum of the base.",
+            icon=":material/lightbulb:",
+        )
+    if view.snapshot is not None and view.snapshot.dead_axes:
+        axes = " and ".join(AXIS_NAMES[axis] for axis in view.snapshot.dead_axes)
+        chance = dead_axis_probability(flow)
+        st.info(
+            f"This draw of hard permutations never transforms {axes}: along that axis the flow can only shift and "
+            f"scale. Drawn at random, {flow.blocks} block(s) leave an axis out with probability {chance:.2%}.",
+            icon=":material/lightbulb:",
+        )
+        if st.button("Draw again", key="draw_again", icon=":material/casino:"):
+            reset(session, seed=session.config.seed + 1)
+            _rerun()
+
+
+
+
+# ---------------------------------------------------------------------- pictures
+
+
+def _pictures(session: Session, view: RunView) -> None:
+    shot = view.snapshot
+    left, middle, right = st.columns(3, gap="small")
+    with left:
+        _density_choice(session, view.config)
+        if shot:
+            _density(session, view.config, shot)
+    with middle:
+        _title("Latent → data", "the base's grid and samples, carried")
+        if shot:
+            live_figure(
+                carried_grid(shot.base_grid_in_data, shot.samples, shot.extent, of="latent"),
+                key="latent_to_data",
+                step=shot.step,
+                height=PANEL_HEIGHT,
+                label=f"Step {shot.step}: a square grid of latent space and samples, carried to data space.",
+            )
+    with right:
+        _title("Data → latent", "the data's grid and points, carried")
+        if shot:
+            live_figure(
+                carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
+                key="data_to_latent",
+                step=shot.step,
+                height=PANEL_HEIGHT,
+                label=f"Step {shot.step}: a square grid of data space and data points, carried to latent space.",
+            )
+    _title("Loss", "negative log-likelihood over steps; the gap to the floor is KL")
+    if shot:
+        _loss(shot)
+        _numbers(view, shot)
+
+
+def _density_choice(session: Session, config: RunConfig) -> None:
+    with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center"):
+        known = config.data.target is not None
+        st.session_state.setdefault("quantity", session.quantity)
+        st.session_state.setdefault("log_scale", session.scale == "log")
+        session.quantity = st.segmented_control(
+            "Density", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
+            label_visibility="collapsed", disabled=not known,
+        )  # fmt: skip
+        session.scale = "log" if st.toggle("log", key="log_scale", help="Colour by the logarithm.") else "linear"
+
+
+def _density(session: Session, config: RunConfig, shot: Snapshot) -> None:
+    truth = true_log_density(config.data)
+    top = float(np.exp(np.quantile(truth if truth is not None else shot.log_density, TOP_QUANTILE)))
+    quantity = session.quantity if truth is not None else "learned"
+    live_figure(
+        density_image(shot.log_density, truth, shot.extent, shot.data, quantity=quantity, scale=session.scale, top=top),
+        key="density",
+        step=shot.step,
+        height=PANEL_HEIGHT,
+        label=f"Step {shot.step}: {quantity} density, {session.scale} scale, as an image with data points.",
+    )
+
+
+def _loss(shot: Snapshot) -> None:
+    measured = shot.evaluation
+    gap = "" if measured.kl is None else f", {measured.kl:.3f} nats above the floor"
+    live_figure(
+        loss_curve(shot.train_curve, shot.held_out_curve, measured.entropy, measured.kl),
+        key="loss",
+        step=shot.step,
+        height=LOSS_HEIGHT,
+        label=f"Step {shot.step}: held-out negative log-likelihood {measured.nll:.3f} nats{gap}.",
+    )
+
+
+def _numbers(view: RunView, shot: Snapshot) -> None:
+    measured = shot.evaluation
+    speed = "–" if view.steps_per_second is None else f"{view.steps_per_second:,.0f}"
+    kl = "–" if measured.kl is None else f"{measured.kl:.3f} <small>± {measured.kl_stderr:.3f} nats</small>"
+    items = {
+        "Step": f"{shot.step:,}",
+        "Steps per second": speed,
+        "Held-out NLL": f"{measured.nll:.3f} <small>nats</small>",
+        "KL(p‖q)": kl,
+        "Round-trip error": f"{measured.round_trip_error:.1e}",
+        "Parameters": f"{shot.parameters:,}",
+    }
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in items.items())
+    st.html(f'<dl class="numbers">{cells}</dl>')
+
+
+def _title(title: str, about: str) -> None:
+    st.html(f'<div class="panel-title">{escape(title)} <small>{escape(about)}</small></div>')
+
+
