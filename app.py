@@ -1,10 +1,24 @@
-"""Home."""
+"""Home: what this is, and the way in."""
 
 import streamlit as st
 
 from aio.ui.frame import frame
 
-frame("app.py")
-st.title("See a normalizing flow learn", anchor=False)
-if st.button("Train it live", type="primary", key="train_it_live"):
-    st.switch_page("pages/train.py")
+session = frame("app.py")
+words, picture = st.columns([2, 3], gap="large", vertical_alignment="center")
+with words:
+    st.title("See a normalizing flow learn", anchor=False)
+    st.markdown(
+        "A flow bends a Gaussian into the shape of your data, step by step and without tearing it. Here the bending "
+        "is done by one building block, the **AllInOneBlock** of FrEIA and anomalib, and you watch its density, its "
+        "grid and its loss while it trains."
+    )
+    if st.button("Train it live", type="primary", icon=":material/play_arrow:", key="train_it_live"):
+        session.ensure_run().play()
+        st.switch_page("pages/train.py")
+    st.caption(
+        "Every target has a known density, so the loss has a known floor: what is left above it is the "
+        "Kullback–Leibler divergence, in nats, with its standard error."
+    )
+with picture:
+    st.image("assets/train.png", caption="The Train page, a few seconds after pressing Train.")

@@ -28,6 +28,7 @@ Status = Literal["starting", "ready", "playing", "stopped", "failed"]
 
 PIECE_SECONDS = 0.07  # of training, between two snapshots: with the snapshot itself, about ten a second
 MAX_STEPS = 2_000  # in one piece
+SLOW_SECONDS = 0.12  # between two snapshots where the visitor sets the steps from one to the next
 UNSEEN_SECONDS = 1.0  # a snapshot that nobody has looked at is replaced no more often than this
 SMOOTHING = 0.3  # weight of the newest piece in the speed that is shown
 # A held-out NLL this far above the best, in nats, is a run that has come apart rather than noise.

@@ -19,7 +19,7 @@ __all__ = ["Snapshot", "data_extent", "lattice", "snapshot", "true_log_density"]
 CELLS = 80  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
 POINTS_SHOWN = 400
 GRID_LINES = 17
-GRID_POINTS = 65  # along one line: smooth at the size it is drawn
+GRID_POINTS = 81  # along one line: smooth at the size it is drawn
 BASE_REACH = 3.0  # the base's grid covers ±3 standard deviations, 98.9 % of a standard normal's mass in 2-D
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
@@ -94,7 +94,7 @@ def lattice(extent: tuple[float, float, float, float]) -> np.ndarray:
     """A square grid as lines: GRID_LINES along x then as many along y, (2 · GRID_LINES, GRID_POINTS, 2), float32.
 
     >>> lattice((0, 1, 0, 1)).shape
-    (34, 65, 2)
+    (34, 81, 2)
     """
     xmin, xmax, ymin, ymax = extent
     along, across = np.linspace(0, 1, GRID_POINTS), np.linspace(0, 1, GRID_LINES)

@@ -8,7 +8,8 @@ from aio.ui.training import live, tick_of
 
 session = frame("pages/train.py", side_bar=True)
 with st.sidebar:
-    session.config = settings_panel(session.config)
+    session.config = settings_panel(session.config, impose=session.impose)
+session.impose = False
 session.follow_settings()
 if st.query_params.to_dict() != session.link:
     st.query_params.from_dict(session.link)

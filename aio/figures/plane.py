@@ -19,6 +19,7 @@ LEVELS = 255  # an image of bytes: a tenth of the traffic of float64, and finer 
 LOG_SPAN = 8.0  # nats below the top that the logarithmic scale shows: a factor of 3000
 LOG_DIFFERENCE = 4.0  # nats either way
 POINT_SIZE = 3.2
+REACH = 3.0  # widths of the picture from its centre, beyond which a line is not drawn
 CIRCLE_RADII = (1, 2, 3)  # standard deviations of the base
 
 
@@ -96,7 +97,7 @@ def carried_grid(
         circles: draw the standard normal's circles of 1, 2 and 3 standard deviations.
     """
     colour = DATA if of == "data" else LATENT
-    x, y = separated(grid)
+    x, y = separated(_near(grid, extent))
     figure = go.Figure(layout=_square_layout(extent))
     if circles:
         angle = np.linspace(0, 2 * np.pi, 91)
@@ -118,6 +119,14 @@ def separated(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     gap = np.full((lines.shape[0], 1, 2), np.nan)
     joined = np.concatenate([lines, gap], axis=1).reshape(-1, 2).astype(np.float32)
     return joined[:, 0].copy(), joined[:, 1].copy()
+
+
+def _near(lines: np.ndarray, extent: Extent) -> np.ndarray:
+    """The lines without what lies far outside the picture: a browser draws the rest faster."""
+    xmin, xmax, ymin, ymax = extent
+    centre = np.array([(xmin + xmax) / 2, (ymin + ymax) / 2])
+    far = (np.abs(lines - centre) > REACH * (xmax - xmin)).any(axis=-1, keepdims=True)
+    return np.where(far, np.nan, lines)
 
 
 def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:

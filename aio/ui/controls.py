@@ -107,23 +107,25 @@ OPTION_LABELS = {
 }  # fmt: skip
 
 
-def settings_panel(config: RunConfig) -> RunConfig:
+def settings_panel(config: RunConfig, *, impose: bool = False) -> RunConfig:
     """Draw all controls, set to `config`; return the settings that they now stand for.
 
     A combination that no flow can have is told where it stands, and leaves the settings as they were.
+
+    Args:
+        config: what the controls show.
+        impose: whether controls that are on the screen already must be told, because someone else than the visitor
+            changed a setting. Else a control keeps what the visitor did last.
     """
-    st.subheader("Target", anchor=False)
     before = config.data.target
-    config = _apply(config, [TARGET])
-    if config.data.target != before:  # its parameters have the same names, but values of their own
-        for p in TARGETS[config.data.target].parameters:
-            st.session_state.pop(p.name, None)
-    config = _target_parameters(config)
+    config = _apply(config, [TARGET], impose)
+    # Another target's parameters may have the same names, but they have values of their own.
+    config = _target_parameters(config, impose or config.data.target != before)
     st.subheader("Block", anchor=False)
-    config = _apply(config, BLOCK)
+    config = _apply(config, BLOCK, impose)
     for title, controls in (("Flow", FLOW), ("Global scale and clamp", AFFINE), ("Training", TRAINING)):
         with st.expander(title):
-            config = _apply(config, controls)
+            config = _apply(config, controls, impose)
     return config
 
 
@@ -143,10 +145,10 @@ def waiting_for_reset(config: RunConfig, run: RunConfig) -> list[str]:
     return labels
 
 
-def _apply(config: RunConfig, controls: Iterable[Control]) -> RunConfig:
+def _apply(config: RunConfig, controls: Iterable[Control], impose: bool) -> RunConfig:
     for control in controls:
         path = LINK_NAMES[control.name]
-        value = _widget(control, config.at(path), path)
+        value = _widget(control, config.at(path), path, impose)
         if value is None or value == config.at(path):
             continue
         try:
@@ -156,48 +158,60 @@ def _apply(config: RunConfig, controls: Iterable[Control]) -> RunConfig:
     return config
 
 
-def _target_parameters(config: RunConfig) -> RunConfig:
-    target = TARGETS[config.data.target]
-    for p in target.parameters:
-        value = config.data.parameters[p.name]
+def _target_parameters(config: RunConfig, impose: bool) -> RunConfig:
+    for p in TARGETS[config.data.target].parameters:
         kind = type(p.default)
-        _seed(p.name, kind(value))
-        chosen = st.slider(p.label, kind(p.minimum), kind(p.maximum), step=kind(p.step), key=p.name, help=p.help)
+        value = kind(config.data.parameters[p.name])
+        chosen = st.slider(
+            p.label, kind(p.minimum), kind(p.maximum), step=kind(p.step), key=p.name, help=p.help,
+            **_start(p.name, "value", value, impose),
+        )  # fmt: skip
         if chosen != value:
             config = config.changed_at(("data", "parameters"), {**config.data.parameters, p.name: chosen})
     return config
 
 
-def _widget(control: Control, value: Any, path: tuple[str, ...]) -> Any:
-    key, label, about = control.name, control.label, control.help
-    if control.kind == "steps" and value not in control.options:
-        control_options = tuple(sorted({*control.options, value}))
-    else:
-        control_options = control.options
-    _seed(key, value)
+def _widget(control: Control, value: Any, path: tuple[str, ...], impose: bool) -> Any:
+    common = {"label": control.label, "key": control.name, "help": control.help}
     match control.kind:
         case "switch":
-            return st.toggle(label, key=key, help=about)
+            return st.toggle(**common, **_start(control.name, "value", value, impose))
         case "choice":
             return st.segmented_control(
-                label, control_options, key=key, help=about, format_func=_name, required=True, width="stretch"
+                **common,
+                options=control.options,
+                format_func=_name,
+                required=True,
+                width="stretch",
+                **_start(control.name, "default", value, impose),
             )
         case "menu":
-            return st.selectbox(label, control_options, key=key, help=about, format_func=_name)
+            index = control.options.index(value)
+            start = _start(control.name, "index", index, impose, value)
+            return st.selectbox(**common, options=control.options, format_func=_name, **start)
         case "steps":
-            return st.select_slider(label, control_options, key=key, help=about, format_func=_name)
-    low, high = limits(type(RunConfig().at(path[:-1])), path[-1])
+            options = sorted({*control.options, value})  # a link may hold a value between the steps
+            start = _start(control.name, "value", value, impose)
+            return st.select_slider(**common, options=options, format_func=_name, **start)
     kind = type(value)
-    arguments = {"min_value": kind(low), "max_value": kind(high), "step": kind(control.step), "key": key, "help": about}
+    low, high = limits(type(RunConfig().at(path[:-1])), path[-1])
+    common |= {"min_value": kind(low), "max_value": kind(high), "step": kind(control.step)}
+    start = _start(control.name, "value", value, impose)
     if control.kind == "slider":
-        return st.slider(label, format=control.format, **arguments)
-    return st.number_input(label, **arguments)
+        return st.slider(**common, format=control.format, **start)
+    return st.number_input(**common, **start)
 
 
-def _seed(key: str, value: Any) -> None:
-    """Give a widget its value where it has none: on the first run, and after the visitor was on another page."""
-    if key not in st.session_state:
-        st.session_state[key] = value
+def _start(key: str, argument: str, value: Any, impose: bool, state: Any = None) -> dict[str, Any]:
+    """How a widget gets its value: as its default, or, where it may be on the screen already, through its state.
+
+    The default alone would be enough for a new widget and nothing for an old one; the state alone is forgotten when
+    a script run is interrupted before the widget is drawn.
+    """
+    if not impose:
+        return {argument: value}
+    st.session_state[key] = value if state is None else state
+    return {}
 
 
 def _name(option: Any) -> str:

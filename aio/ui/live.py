@@ -9,8 +9,19 @@ import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
 # What the vendored plotly-cartesian bundle can draw. Plotly would silently draw any other trace as a scatter.
-TRACE_TYPES = frozenset(
-    "bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatter scatterternary violin".split()
+TRACE_TYPES = (
+    "bar",
+    "box",
+    "contour",
+    "heatmap",
+    "histogram",
+    "histogram2d",
+    "histogram2dcontour",
+    "image",
+    "pie",
+    "scatter",
+    "scatterternary",
+    "violin",
 )
 
 
@@ -29,13 +40,17 @@ def live_figure(
     `st.plotly_chart` builds a new chart whenever its data change; this one keeps its node, its zoom and its size, and
     may be called many times a second. The browser draws only the newest figure, and none while it is out of sight.
 
-    Colours come from the visitor's theme wherever the figure leaves them open. A figure asks for a colour of the theme
-    by name: `theme:text`, `theme:background`, `theme:secondary-background`, `theme:border`, `theme:primary` or any
-    other `--st-<name>-color` that Streamlit defines, with an opacity if need be, `theme:text/0.3`. The figure's template
-    is dropped, since the theme takes its place. Numpy arrays in a `go.Figure` travel as base64; those in a dict as lists.
+    Colours and font come from the visitor's theme wherever the figure leaves them open; the theme takes the place of
+    the figure's template. A figure asks for a colour of the theme by name: `theme:text`, `theme:background`,
+    `theme:secondary-background`, `theme:border`, `theme:primary` or any other `--st-<name>-color` of Streamlit, with an
+    opacity if need be: `theme:text/0.3`. In a `go.Figure`, whose validator knows no such colours, write
+    `var(--theme:text/0.3)`.
+
+    A zoom of the visitor's outlives updates unless the figure sets `uirevision`, and a double click resets it.
 
     Args:
-        figure: a figure of the trace types in `TRACE_TYPES`, or its plotly JSON as a dict.
+        figure: a figure of the trace types in `TRACE_TYPES`, or its plotly JSON as a dict. Arrays travel as base64 in a
+            figure, as lists in a dict.
         key: names the chart on its page; also its CSS class, `.st-key-<key>`.
         step: the training step that the figure shows. It stands in the root's `data-step` once it is drawn.
         height: in CSS pixels, reserved from the first paint.
@@ -45,10 +60,16 @@ def live_figure(
 
     Raises:
         ValueError: a trace is of a type that the bundle cannot draw.
+
+    >>> carpet = {"data": [{"type": "carpet"}]}
+    >>> live_figure(carpet, key="carpet", step=0, height=300, label="A carpet")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: Expected traces of the types bar, box, ..., violin; got carpet. Use one of these, or ...
     """
     spec = figure.to_dict() if isinstance(figure, go.Figure) else figure
     _require_known_traces(spec)
-    layout = {name: value for name, value in spec.get("layout", {}).items() if name != "template"}
+    layout = {name: value for name, value in (spec.get("layout") or {}).items() if name != "template"}
     header = {"step": step, "height": height, "label": label, "static": static}
     body = {"data": spec.get("data"), "layout": layout}
     # Bytes, because Streamlit encodes JSON twice and parses it once more in the browser. The header stands apart on
@@ -64,7 +85,7 @@ def _require_known_traces(spec: dict) -> None:
         kind = trace.get("type", "scatter")
         if kind not in TRACE_TYPES:
             raise ValueError(
-                f"Expected traces of the types {', '.join(sorted(TRACE_TYPES))}; got {kind}. "
+                f"Expected traces of the types {', '.join(TRACE_TYPES)}; got {kind}. "
                 "Use one of these, or st.plotly_chart for a figure that seldom changes."
             )
 

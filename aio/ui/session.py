@@ -31,6 +31,8 @@ class Session:
     quantity: Quantity = "learned"
     scale: Scale = "linear"
     link_taken: bool = False
+    impose: bool = False
+    """Whether the controls on the screen must be told of settings that the visitor did not set there."""
 
     def take_link(self, parameters: Mapping[str, str]) -> None:
         """Take the settings of the link that the visitor came by; only the first time."""
@@ -48,6 +50,10 @@ class Session:
         if self.run is None:
             self.run = Run(self.config, self.executor)
         return self.run
+
+    def change(self, config: RunConfig) -> None:
+        """Take settings that come from elsewhere than the controls."""
+        self.config, self.impose = config, True
 
     def follow_settings(self) -> None:
         """Let the run follow the controls as far as it can without losing anything.

@@ -9,6 +9,7 @@ import streamlit as st
 
 from aio.config import RunConfig
 from aio.figures import carried_grid, density_image, loss_curve
+from aio.figures.palette import DATA, LATENT
 from aio.inspection import dead_axis_probability
 from aio.runs import RunView
 from aio.snapshot import Snapshot, true_log_density
@@ -19,12 +20,17 @@ from aio.ui.session import Session
 __all__ = ["live", "reset", "tick_of"]
 
 TICK_SECONDS = 0.08  # a little faster than snapshots come, so that none waits long
-PANEL_HEIGHT = 340
+PANEL_HEIGHT = 372
 LOSS_HEIGHT = 230
 LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
 TOP_QUANTILE = 0.999  # of p over the cells: the top of the colour scale
 STEP_BUTTONS = (1, 10, 100)
 AXIS_NAMES = ("x₁", "x₂")
+LEGEND = (
+    f'<div class="legend"><span><i style="background:{DATA}"></i>data</span>'
+    f'<span><i style="background:{LATENT}"></i>latent</span>'
+    '<span><b></b>model</span><span><b class="dashed"></b>truth</span></div>'
+)
 QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Difference"}
 
 
@@ -38,8 +44,7 @@ def tick_of(session: Session) -> float | None:
 def reset(session: Session, *, seed: int | None = None) -> None:
     """Start afresh with what the controls say, or with another seed."""
     if seed is not None:
-        session.config = session.config.changed(seed=seed)
-        st.session_state["seed"] = seed
+        session.change(session.config.changed(seed=seed))
     session.ensure_run().reset(session.config)
 
 
@@ -69,24 +74,21 @@ def _transport(session: Session, view: RunView) -> None:
             icon=":material/pause:" if playing else ":material/play_arrow:",
             shortcut="Space",
             disabled=halted,
-            help="Train until paused.",
         ):
             run.pause() if playing else run.play()
-            _rerun()
+            st.rerun()
         for steps in STEP_BUTTONS:
-            if st.button(f"+{steps}", key=f"step_{steps}", disabled=halted, help=f"Train {steps} step(s), then pause."):
+            about = f"Train {steps} step{'s' if steps > 1 else ''}, then pause."
+            if st.button(f"+{steps}", key=f"step_{steps}", disabled=halted, help=about):
                 run.step(steps)
-                _rerun()
-        if st.button("Reset", key="reset", icon=":material/restart_alt:", help="Start afresh with these settings."):
+                st.rerun()
+        if st.button("Reset", key="reset", icon=":material/restart_alt:"):
             reset(session)
-            _rerun()
+            st.rerun()
         if st.button("New seed", key="new_seed", icon=":material/casino:", help="Start afresh with the next seed."):
             reset(session, seed=session.config.seed + 1)
-            _rerun()
-
-
-def _rerun() -> None:
-    st.rerun()
+            st.rerun()
+        st.html(LEGEND)
 
 
 # ---------------------------------------------------------------------- words
@@ -102,7 +104,7 @@ def _words(session: Session, view: RunView) -> None:
             f"Back to step {view.best_step:,}, the best so far", key="back_to_best"
         ):
             session.ensure_run().back_to_best()
-            _rerun()
+            st.rerun()
     flow = view.config.flow
     if all(flow.block_config(i).gin for i in range(flow.blocks)):
         st.info(
@@ -120,9 +122,7 @@ def _words(session: Session, view: RunView) -> None:
         )
         if st.button("Draw again", key="draw_again", icon=":material/casino:"):
             reset(session, seed=session.config.seed + 1)
-            _rerun()
-
-
+            st.rerun()
 
 
 # ---------------------------------------------------------------------- pictures
@@ -136,7 +136,7 @@ def _pictures(session: Session, view: RunView) -> None:
         if shot:
             _density(session, view.config, shot)
     with middle:
-        _title("Latent → data", "the base's grid and samples, carried")
+        _title("Latent → data", "grid of the base and samples, carried to data space")
         if shot:
             live_figure(
                 carried_grid(shot.base_grid_in_data, shot.samples, shot.extent, of="latent"),
@@ -146,7 +146,7 @@ def _pictures(session: Session, view: RunView) -> None:
                 label=f"Step {shot.step}: a square grid of latent space and samples, carried to data space.",
             )
     with right:
-        _title("Data → latent", "the data's grid and points, carried")
+        _title("Data → latent", "grid and points of data space, carried to the base")
         if shot:
             live_figure(
                 carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
@@ -164,13 +164,15 @@ def _pictures(session: Session, view: RunView) -> None:
 def _density_choice(session: Session, config: RunConfig) -> None:
     with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center"):
         known = config.data.target is not None
-        st.session_state.setdefault("quantity", session.quantity)
-        st.session_state.setdefault("log_scale", session.scale == "log")
         session.quantity = st.segmented_control(
             "Density", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
-            label_visibility="collapsed", disabled=not known,
+            label_visibility="collapsed", disabled=not known, default=session.quantity,
         )  # fmt: skip
-        session.scale = "log" if st.toggle("log", key="log_scale", help="Colour by the logarithm.") else "linear"
+        session.scale = (
+            "log"
+            if st.toggle("log", session.scale == "log", key="log_scale", help="Colour by the logarithm.")
+            else "linear"
+        )
 
 
 def _density(session: Session, config: RunConfig, shot: Snapshot) -> None:
@@ -216,5 +218,3 @@ def _numbers(view: RunView, shot: Snapshot) -> None:
 
 def _title(title: str, about: str) -> None:
     st.html(f'<div class="panel-title">{escape(title)} <small>{escape(about)}</small></div>')
-
-
