@@ -100,7 +100,7 @@ def test_entropy_matches_a_monte_carlo_estimate(target):
     assert abs(float(surprise.mean()) - target.entropy) <= STANDARD_ERRORS * standard_error + rounding
 
 
-@pytest.mark.parametrize(("name", "parameters", "entropy"), ENTROPIES)
+@pytest.mark.parametrize(("name", "parameters", "entropy"), ENTROPIES, ids=str)
 def test_entropy_matches_the_published_table(name, parameters, entropy):
     assert round(get_target(name, **parameters).entropy, 4) == entropy
 
@@ -246,21 +246,11 @@ def test_checkerboard_holds_its_own_draws_after_rounding(dtype):
     assert board.log_prob(board.sample(50_000, generator(), dtype)).isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("x", "filled"),
-    [
-        ((4.0, 1.0), False),
-        ((4.0, 3.0), True),
-        ((-4.0, -3.0), True),
-        ((-4.0, -1.0), False),
-        ((0.0, 1.0), True),
-        ((4.1, 3.0), False),
-        ((2.0, 4.1), False),
-    ],
-    ids=str,
-)
-def test_checkerboard_owns_the_edges_of_its_filled_squares_only(x, filled):
-    assert bool(TARGETS["checkerboard"].log_prob(torch.tensor([x])).isfinite()) is filled
+def test_checkerboard_owns_the_edges_of_its_filled_squares_only():
+    filled = torch.tensor([[4.0, 3.0], [-4.0, -3.0], [0.0, 1.0], [2.0, 1.0], [3.0, 4.0]])
+    assert TARGETS["checkerboard"].log_prob(filled).isfinite().all()
+    empty = torch.tensor([[4.0, 1.0], [-4.0, -1.0], [4.1, 3.0], [2.0, 4.1], [1.0, 4.0]])
+    assert not TARGETS["checkerboard"].log_prob(empty).isfinite().any()
 
 
 def blade_to_plane(f: np.ndarray, blade: int, blades: int) -> np.ndarray:
@@ -300,9 +290,8 @@ def pinwheel_terms(x: np.ndarray, blades: int, sigma: float) -> list[float]:
 @pytest.mark.parametrize("target", variants("pinwheel"))
 def test_pinwheel_log_prob_matches_a_numerical_change_of_variables(target):
     x = torch.cat([draw(target, 12), torch.tensor([[0.0, 0.0], [1e-9, 0.0], [3.0, 4.0]]).double()])
-    expected = [
-        np.logaddexp.reduce(pinwheel_terms(point, target.blades, target.noise)) for point in x.numpy()
-    ]
+    terms = [pinwheel_terms(point, target.blades, target.noise) for point in x.numpy()]
+    expected = [np.logaddexp.reduce(t) for t in terms]
     np.testing.assert_allclose(target.log_prob(x).numpy(), expected, rtol=1e-7, atol=1e-7)
 
 
@@ -364,11 +353,7 @@ def test_changing_a_parameter_makes_another_target():
         (torch.zeros(128), ValueError, "of shape (N, 2), got (128,). Add a batch axis: x[None]."),
         (torch.zeros(5, 3), ValueError, "of shape (N, 2), got (5, 3). Put one point in a row"),
         (torch.zeros(4, 5, 2), ValueError, "got (4, 5, 2). Merge the batch axes: x.reshape(-1, 2)."),
-        (
-            torch.zeros(5, 2).long(),
-            TypeError,
-            "of a floating dtype, got torch.int64. Convert it: x.double().",
-        ),
+        (torch.zeros(5, 2).long(), TypeError, "floating dtype, got torch.int64. Convert it: x.double()."),
         (np.zeros((5, 2)), TypeError, "as a torch.Tensor, got ndarray. Convert it: torch.as_tensor(x)."),
     ],
     ids=["flat", "wide", "deep", "integer", "numpy"],
@@ -391,15 +376,11 @@ def test_log_prob_refuses_what_is_not_points(x, error, sentence):
         ("moons", {"noise": math.nan}, ValueError, "got nan. Pass a finite one, as in noise=0.05."),
         ("moons", {"noise": math.inf}, ValueError, "got inf. Pass a finite one, as in noise=0.05."),
         ("moons", {"noise": "loud"}, TypeError, "got 'loud'. Pass a number, as in noise=0.05."),
-        (
-            "pinwheel",
-            {"blades": 4.5},
-            ValueError,
-            "whole number from 3 to 7, got 4.5. The nearest allowed is blades=4.",
-        ),
+        ("pinwheel", {"blades": 4.5}, ValueError, "whole number from 3 to 7, got 4.5. The nearest"),
         ("pinwheel", {"blades": 8}, ValueError, "got 8. The nearest allowed is blades=7."),
         ("pinwheel", {"blades": True}, TypeError, "got True. Pass a number, as in blades=5."),
     ],
+    ids=str,
 )
 def test_get_target_says_what_it_expected_and_the_mend(name, parameters, error, sentence):
     with pytest.raises(error) as caught:

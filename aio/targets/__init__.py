@@ -38,7 +38,7 @@ _CLASSES = (Moons, Circles, Rings, EightGaussians, Checkerboard, Pinwheel)
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target() for target in _CLASSES})
 
 
-def get_target(name: str, **parameters: float) -> Target:
+def get_target(name: str, /, **parameters: float) -> Target:
     """Return the target called `name`, with `parameters` in place of its defaults.
 
     Args:
@@ -56,7 +56,6 @@ def get_target(name: str, **parameters: float) -> Target:
 'mons'. Did you mean moons?
     """
     if name not in TARGETS:
-        raise ValueError(
-            f"Expected a target among {', '.join(TARGETS)}, got {name!r}. {suggestion(name, TARGETS)}"
-        )
+        known = ", ".join(TARGETS)
+        raise ValueError(f"Expected a target among {known}, got {name!r}. {suggestion(name, TARGETS)}")
     return TARGETS[name].with_parameters(**parameters)

@@ -101,7 +101,10 @@ class Target(ABC):
             object.__setattr__(self, parameter.name, value)  # the dataclass is frozen
 
     def sample(
-        self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Draw n independent points, x ~ p.
 
@@ -150,7 +153,7 @@ class Target(ABC):
     def extent(self) -> tuple[float, float, float, float]:
         """A square box (xmin, xmax, ymin, ymax) that holds at least 99.9 % of the mass, with some air."""
 
-    def with_parameters(self, **parameters: float) -> Target:
+    def with_parameters(self, /, **parameters: float) -> Target:
         """Return the same target with some parameters changed.
 
         Args:
@@ -208,9 +211,8 @@ def check_points(x: Tensor) -> None:
     ValueError: Expected x of shape (N, 2), got (128,). Add a batch axis: x[None].
     """
     if not isinstance(x, Tensor):
-        raise TypeError(
-            f"Expected x as a torch.Tensor, got {type(x).__name__}. Convert it: torch.as_tensor(x)."
-        )
+        kind = type(x).__name__
+        raise TypeError(f"Expected x as a torch.Tensor, got {kind}. Convert it: torch.as_tensor(x).")
     if not x.is_floating_point():
         raise TypeError(f"Expected x of a floating dtype, got {x.dtype}. Convert it: x.double().")
     if x.ndim != 2 or x.shape[1] != DIM:

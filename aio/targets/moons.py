@@ -21,9 +21,8 @@ BOX = (-1.0, 2.0, -0.5, 1.0)  # of the two arcs without noise
 NEGLIGIBLE = 37.0  # nats below its peak where an integrand ends: exp(-37) is half a float64 rounding
 ARC_NODES = 40  # as good as 400 for such an integrand; 24 err by 1e-5
 
-NOISE = Parameter(
-    "noise", "Noise σ", 0.05, 0.02, 0.5, 0.01, "Standard deviation of the Gaussian added to every point."
-)
+NOISE_HELP = "Standard deviation of the Gaussian added to every point."
+NOISE = Parameter("noise", "Noise σ", 0.05, 0.02, 0.5, 0.01, NOISE_HELP)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aio.targets.base import TAIL, Parameter, Target, square_box
-from aio.targets.quadrature import MARGIN, normal_mean
+from aio.targets.quadrature import MARGIN, log_sum_exp, normal_mean
 
 SCALE = 2.0  # FFJORD doubles the pinwheel of Johnson et al.
 RATE = 0.25  # radians of twist at f1 = 0; it grows by e for each unit of f1
@@ -24,9 +25,8 @@ DIP_STEPS = 6  # Newton's steps to rounding error, from half the argument
 NEWTON_STEPS = 100  # a dozen is enough but for points on a fold, which bisect
 NEWTON_TOLERANCE = 1e-8  # a step of Newton's this short is the last: it leaves an error of its square
 
-NOISE = Parameter(
-    "noise", "Noise σ", 0.1, 0.03, 0.2, 0.01, "Standard deviation across a blade, before it is twisted."
-)
+NOISE_HELP = "Standard deviation across a blade, before it is twisted."
+NOISE = Parameter("noise", "Noise σ", 0.1, 0.03, 0.2, 0.01, NOISE_HELP)
 BLADES = Parameter("blades", "Blades", 5, 3, 7, 1, "How many blades the wheel has.")
 
 
@@ -74,137 +74,152 @@ class Pinwheel(Target):
 
     def _sample(self, n: int, generator: torch.Generator | None) -> Tensor:
         blade = torch.randint(self.blades, (n,), generator=generator)
-        return self._twist(torch.randn(n, 2, generator=generator, dtype=torch.float64), blade)
+        z = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+        return torch.from_numpy(self._twist(z.numpy(), blade.numpy()))
 
-    def _twist(self, z: Tensor, blade: Tensor | int) -> Tensor:
+    def _twist(self, z: np.ndarray, blade: np.ndarray | int) -> np.ndarray:
         """Return x from standard normal z: (M, 2) -> (M, 2). The plane is read as the complex numbers."""
         f1, f2 = MEAN + SPREAD * z[:, 0], self.noise * z[:, 1]
-        theta = TURN * blade / self.blades + RATE * f1.exp()
-        x = SCALE * torch.complex(f1, f2) * torch.polar(torch.ones_like(theta), -theta)
-        return torch.view_as_real(x)
+        theta = TURN * blade / self.blades + RATE * np.exp(f1)
+        x = SCALE * (f1 + 1j * f2) * np.exp(-1j * theta)
+        return np.column_stack([x.real, x.imag])
 
-    def _log_prob(self, x: Tensor) -> Tensor:
-        count = len(x)
-        rho = torch.hypot(x[:, 0], x[:, 1]) / SCALE
-        blade = torch.arange(self.blades, dtype=x.dtype)
-        angle = torch.atan2(x[:, 1], x[:, 0])[:, None] + TURN * blade / self.blades  # (M, K)
-        rho, angle = rho[:, None].expand_as(angle).flatten(), angle.remainder(TURN).flatten()  # (M K,)
-        low, high = brackets(rho, angle)  # (M K, B)
-        crossing = (residual(low, rho[:, None], angle[:, None])[0] < 0) != (
-            residual(high, rho[:, None], angle[:, None])[0] < 0
-        )
-        rho, angle = (value[:, None].expand_as(low)[crossing] for value in (rho, angle))
-        f1 = bracketed_newton(lambda z: residual(z, rho, angle), low[crossing], high[crossing])
-        f2 = rho * (angle + RATE * f1.exp()).sin()
-        stretch = SCALE**2 * residual(f1, rho, angle)[1].abs()
-        log_p = torch.full(low.shape, -math.inf, dtype=x.dtype)
-        log_p[crossing] = -((f1 - MEAN) ** 2) / (2 * SPREAD**2) - f2**2 / (2 * self.noise**2) - stretch.log()
+    def _log_prob(self, x: np.ndarray) -> np.ndarray:
+        blade = np.arange(self.blades)
+        angle = np.remainder(np.arctan2(x[:, 1], x[:, 0])[:, None] + TURN * blade / self.blades, TURN)
+        rho = np.repeat(np.hypot(x[:, 0], x[:, 1]) / SCALE, self.blades)  # (M K,)
+        ends, h = monotone_pieces(rho, angle.ravel())  # (M K, P + 1)
+        row, piece = np.nonzero((h[:, :-1] < 0) != (h[:, 1:] < 0))
+        rho, angle = rho[row], angle.ravel()[row]
+        f1 = bracketed_newton(residual, ends[row, piece], ends[row, piece + 1], rho, angle)
+        f2 = rho * np.sin(angle + RATE * np.exp(f1))
+        stretch = SCALE**2 * np.abs(1 + RATE * np.exp(f1) * f2)  # |det ∂x/∂f|
+        log_p = np.full((len(h), h.shape[1] - 1), -np.inf)
+        log_f = -((f1 - MEAN) ** 2) / (2 * SPREAD**2) - f2**2 / (2 * self.noise**2)
+        log_p[row, piece] = log_f - np.log(stretch)
         constant = math.log(self.blades * TURN * SPREAD * self.noise)
-        return log_p.reshape(count, -1).logsumexp(dim=1) - constant
+        return log_sum_exp(log_p.reshape(len(x), -1)) - constant
 
     def _entropy(self) -> float:
         """-E[log p] over one blade: a turn takes each to the next, so all give the same.
 
         To 1e-8 at the default noise, and to 5e-6 at the largest, where the folds put kinks into log p.
         """
-        return -normal_mean(lambda z: self.log_prob(self._twist(z, blade=0)))
+        return -normal_mean(lambda z: self._log_prob_of_rows(self._twist(z, blade=0)))
 
 
-def residual(f1: Tensor, rho: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+def residual(f1: np.ndarray, rho: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return h(f1) = f1 - ρ cos(α + ¼ exp(f1)), which is zero where x(f) = x, and its slope.
 
     x/2 turned by θ is f, so with ρ = |x|/2 and α = arg x + 2πk/K: f1 = ρ cos u and f2 = ρ sin u, where
     u = α + ¼ exp(f1). The slope h' = 1 + ¼ exp(f1) ρ sin u is, at a zero, the factor 1 + ¼ exp(f1) f2 of
     det ∂x/∂f.
     """
-    twist = RATE * f1.exp()
+    twist = RATE * np.exp(f1)
     u = angle + twist
-    return f1 - rho * u.cos(), 1 + twist * rho * u.sin()
+    return f1 - rho * np.cos(u), 1 + twist * rho * np.sin(u)
 
 
-def slope(f1: Tensor, rho: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+def residual_slope(f1: np.ndarray, rho: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return h'(f1), as in `residual`, and its own slope."""
-    twist = RATE * f1.exp()
-    u = angle + twist
-    return 1 + twist * rho * u.sin(), twist * rho * (u.sin() + twist * u.cos())
+    twist = RATE * np.exp(f1)
+    sine, cosine = np.sin(angle + twist), np.cos(angle + twist)
+    return 1 + twist * rho * sine, twist * rho * (sine + twist * cosine)
 
 
-def brackets(rho: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Return intervals on each of which h of `residual` only rises or only falls: it has one zero at most.
+def monotone_pieces(rho: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the range of f1 into pieces on which h of `residual` only rises or only falls.
+
+    A piece has one zero if h changes sign over it, else none: no root of the map is missed.
 
     With φ = ¼ exp(f1), h' = 1 + φ ρ sin(α + φ) is at least 1 while the sine is positive. While it is
     negative, φ |sin(α + φ)| rises and then falls (its logarithm has the slope 1/φ + cot(α + φ), which
     falls), and it is largest where φ + arctan φ = 2πm - α. So between these dips of h', and the points
-    φ = 2πm - α where the sine turns positive, h' changes sign once at most; there the interval is cut again.
+    φ = 2πm - α where the sine turns positive, h' changes sign once at most; there the range is cut again.
 
-    The zeros lie within [-ρ, ρ]. A margin of 1 on either side makes sure that h < 0 at the lower end and,
-    if ρ + 1 < TOP, h > 0 at the upper. Were there TOP instead, h > 0 still for those blades with
-    cos u <= 0 there: some blade always has a zero, so that log p is finite everywhere.
+    All zeros lie within [-ρ, ρ]. A margin of 1 on either side makes sure that h < 0 at the lower end and,
+    if ρ + 1 < TOP, h > 0 at the upper. Where the range ends at TOP instead, h > 0 there for those blades
+    with cos u <= 0: some blade always has a zero, so that log p is finite everywhere.
 
     Args:
         rho: |x|/2 of shape (M,).
         angle: α of shape (M,), in [0, 2π).
 
     Returns:
-        lower and upper ends, each of shape (M, B), in the order of f1; some intervals are empty.
+        the ends of the P pieces in rising order, and h there, each (M, P + 1); some pieces are empty.
     """
-    bottom, top = -(rho + 1), (rho + 1).clamp(max=TOP)
-    loop = torch.arange(1, LOOPS + 1, dtype=rho.dtype)
-    turning = TURN * loop - angle[:, None]  # (M, LOOPS): φ where the sine turns positive
-    knots = torch.stack([_dip(turning), turning], dim=2).flatten(1)  # φ, in rising order
-    f1 = torch.minimum(torch.maximum((knots / RATE).log(), bottom[:, None]), top[:, None])
-    low = torch.cat([bottom[:, None], f1], dim=1)  # (M, 1 + 2 LOOPS)
-    high = torch.cat([f1, top[:, None]], dim=1)
-    middle = high.clone()  # where h' changes sign; the upper end where it does not
-    rho, angle = rho[:, None].expand_as(low), angle[:, None].expand_as(low)
-    folded = slope(low, rho, angle)[0] * slope(high, rho, angle)[0] < 0
-    rho, angle = rho[folded], angle[folded]
-    middle[folded] = bracketed_newton(lambda z: slope(z, rho, angle), low[folded], high[folded])
-    return torch.cat([low, middle], dim=1), torch.cat([middle, high], dim=1)
+    rho, angle = rho[:, None], angle[:, None]
+    bottom, top = -(rho + 1), np.minimum(rho + 1, TOP)
+    turning = TURN * np.arange(1, LOOPS + 1) - angle  # (M, LOOPS): φ where the sine turns positive
+    knots = np.stack([dip(turning), turning], axis=2).reshape(len(rho), -1)  # φ, rising
+    knots = np.clip(np.log(knots / RATE), bottom, top)
+    knots = np.hstack([bottom, knots, top])  # f1
+    h, slope = residual(knots, rho, angle)
+
+    row, gap = np.nonzero(slope[:, :-1] * slope[:, 1:] < 0)
+    rho, angle = rho[row, 0], angle[row, 0]
+    fold = bracketed_newton(residual_slope, knots[row, gap], knots[row, gap + 1], rho, angle)
+    ends, h_ends = np.repeat(knots, 2, axis=1)[:, 1:], np.repeat(h, 2, axis=1)[:, 1:]
+    ends[row, 2 * gap + 1] = fold  # between the two knots; where nothing folds, the upper knot stands twice
+    h_ends[row, 2 * gap + 1] = residual(fold, rho, angle)[0]
+    return ends, h_ends
 
 
-def _dip(turning: Tensor) -> Tensor:
-    """Return φ with φ + arctan φ = `turning`, by Newton's method from the left, which never overshoots."""
+def dip(turning: np.ndarray) -> np.ndarray:
+    """Return φ with φ + arctan φ = `turning`, by Newton's method from the left, which never overshoots.
+
+    >>> round(float(dip(1.0 + math.pi / 4)), 12)
+    1.0
+    """
     phi = turning / 2
     for _ in range(DIP_STEPS):
-        phi = phi - (phi + phi.atan() - turning) / (1 + 1 / (1 + phi**2))
+        phi = phi - (phi + np.arctan(phi) - turning) / (1 + 1 / (1 + phi**2))
     return phi
 
 
 def bracketed_newton(
-    function: Callable[[Tensor], tuple[Tensor, Tensor]], low: Tensor, high: Tensor
-) -> Tensor:
+    function: Callable[..., tuple[np.ndarray, np.ndarray]],
+    low: np.ndarray,
+    high: np.ndarray,
+    *constants: np.ndarray,
+) -> np.ndarray:
     """Return one zero in each of many intervals, by Newton's method, bisecting wherever that is no help.
 
     Args:
-        function: takes z of shape (M,), returns the values and the slopes there.
+        function: takes z and the constants, each of shape (M,); returns the values and the slopes at z.
         low, high: ends of shape (M,); the function has opposite signs at the two.
+        constants: each of shape (M,).
 
     Returns:
         zeros of shape (M,).
 
-    >>> low, high = torch.zeros(2, dtype=torch.float64), torch.full((2,), 4.0, dtype=torch.float64)
-    >>> square = torch.tensor([4.0, 9.0], dtype=torch.float64)
-    >>> bracketed_newton(lambda z: (z**2 - square, 2 * z), low, high).tolist()
+    >>> def function(z, square):
+    ...     return z**2 - square, 2 * z
+    >>> bracketed_newton(function, np.zeros(2), np.full(2, 5.0), np.array([4.0, 9.0])).tolist()
     [2.0, 3.0]
     """
-    rising = function(low)[0] < 0
+    zeros = np.empty_like(low)
+    rising = function(low, *constants)[0] < 0
+    row = np.arange(len(low))
     z = (low + high) / 2
     step = step_before = high - low
-    done = torch.zeros_like(rising)
     for _ in range(NEWTON_STEPS):
-        value, slope_at_z = function(z)
+        value, slope = function(z, *constants)
         above = (value < 0) == rising  # the zero lies above z
-        low, high = torch.where(above, z, low), torch.where(above, high, z)
-        newton = z - value / slope_at_z
-        newton_step = (newton - z).abs()
-        inside = (newton > low) & (newton < high)
+        low, high = np.where(above, z, low), np.where(above, high, z)
+        newton = z - value / slope
+        newton_step = np.abs(newton - z)
         near = newton_step < NEWTON_TOLERANCE
+        inside = (newton > low) & (newton < high)
         # Bisect unless Newton's step stays inside and at least halves the step before the last.
-        moved = torch.where(near | (inside & (newton_step < step_before / 2)), newton, (low + high) / 2)
-        step_before, step = step, (moved - z).abs()
-        z = torch.where(done, z, moved)
-        done |= near
-        if done.all():
+        moved = np.where(near | (inside & (newton_step < step_before / 2)), newton, (low + high) / 2)
+        step_before, step = step, np.abs(moved - z)
+        zeros[row] = z = moved
+        if near.all():
             break
-    return z
+        if near.any():
+            far = ~near
+            row, rising, low, high, z, step, step_before, *constants = (
+                values[far] for values in (row, rising, low, high, z, step, step_before, *constants)
+            )
+    return zeros
