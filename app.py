@@ -21,4 +21,9 @@ with words:
         "Kullback–Leibler divergence, in nats, with its standard error."
     )
 with picture:
-    st.image("assets/train.png", caption="The Train page, a few seconds after pressing Train.")
+    st.image(
+        "assets/train.png",
+        caption="The Train page, a few seconds after pressing Train.",
+        alt="Three square pictures, learned density, latent grid in data space and data grid in latent space, over a "
+        "loss curve that falls towards its floor.",
+    )

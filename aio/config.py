@@ -34,7 +34,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __hash__(self) -> int:
-        return hash((type(self), self.model_dump_json()))
+        values = (frozenset(v.items()) if isinstance(v, dict) else v for _, v in self)
+        return hash((type(self), *values))
 
     def at(self, path: tuple[str, ...]) -> Any:
         """The value at a path of field names.

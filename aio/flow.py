@@ -107,7 +107,7 @@ class Flow(nn.Module):
             z (N, D), and log|det ∂z/∂x| (N,).
         """
         x = self._checked("x", x)
-        conditions = [] if c is None else [c]
+        conditions = self._conditions(c)
         z = (x - self.loc) / self.scale
         log_det = -self.scale.log().sum().expand(x.shape[0])
         for block in self.blocks:
@@ -126,7 +126,7 @@ class Flow(nn.Module):
             x (N, D), and log|det ∂x/∂z| (N,).
         """
         x = self._checked("z", z)
-        conditions = [] if c is None else [c]
+        conditions = self._conditions(c)
         log_det = self.scale.log().sum().expand(x.shape[0])
         for block in reversed(self.blocks):
             (x,), block_log_det = block([x], conditions, rev=True)
@@ -155,7 +155,7 @@ class Flow(nn.Module):
             the log-determinants add up to its log-determinant.
         """
         x = self._checked("x", x)
-        conditions = [] if c is None else [c]
+        conditions = self._conditions(c)
         x = (x - self.loc) / self.scale
         stages = [Stage(None, "standardise", x, -self.scale.log().sum().expand(x.shape[0]))]
         for i, block in enumerate(self.blocks):
@@ -168,6 +168,9 @@ class Flow(nn.Module):
             mend = f"Add a batch axis: {name}[None]." if x.shape == (self.dim,) else "Give one point a row."
             raise ValueError(f"Expected {name} of shape (N, {self.dim}), got {tuple(x.shape)}. {mend}")
         return x.to(self.loc.dtype)
+
+    def _conditions(self, c: Tensor | None) -> list[Tensor]:
+        return [] if c is None else [c.to(self.loc.dtype)]
 
 
 def build(

@@ -126,4 +126,7 @@ def _block(text: str) -> BlockConfig:
 def _write(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = f"{value:.12g}"  # 2 rather than 2.0, where nothing is lost
+        return short if float(short) == value else repr(value)
+    return str(value)

@@ -66,8 +66,10 @@ class RunView:
 
     status: Status
     config: RunConfig
+    busy: bool
+    """Whether work is under way: a newer snapshot will come."""
     snapshot: Snapshot | None
-    """The newest; None until the run has started."""
+    """The newest; after a reset the last one of the run before, until the new one has started. None before the first."""
     steps_per_second: float | None
     """Of training; None until a piece was timed."""
     best_step: int | None
@@ -90,6 +92,7 @@ class Run:
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._generation = 0
+        self._snapshot: Snapshot | None = None
         self.reset(config, data)
 
     # ------------------------------------------------------------------ controls
@@ -120,7 +123,6 @@ class Run:
             self._state: TrainState | None = None
             self._best: TrainState | None = None
             self._best_nll = float("inf")
-            self._snapshot: Snapshot | None = None
             self._seen = True
             self._looked_at = 0.0
             self._wanted_steps: int | None = 0
@@ -183,6 +185,7 @@ class Run:
             self._seen = True
             return RunView(
                 status=self._status(),
+                busy=self._busy,
                 config=self._config,
                 snapshot=self._snapshot,
                 steps_per_second=None if self._seconds_per_step is None else 1 / self._seconds_per_step,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aio.config import DataConfig
+from aio.config import DataConfig, RunConfig
 from aio.flow import Flow
 from aio.inspection import dead_axes
 from aio.training import EVALUATE_EVERY, Dataset, Evaluation, TrainState, evaluate, flow_of, learning_rate
@@ -29,6 +29,8 @@ EXTENT_MARGIN = 0.15
 class Snapshot:
     """A run at one step. Arrays are float32 unless said otherwise; lengths in the units of the data."""
 
+    config: RunConfig
+    """The settings of the run that is shown."""
     step: int
     evaluation: Evaluation
     extent: tuple[float, float, float, float]
@@ -72,6 +74,7 @@ def snapshot(state: TrainState) -> Snapshot:
         base_grid = torch.from_numpy(lattice((-BASE_REACH, BASE_REACH) * 2))
         latent_points = flow.base.sample(POINTS_SHOWN, torch.Generator().manual_seed(SAMPLE_SEED))
         return Snapshot(
+            config=state.config,
             step=state.step,
             evaluation=measured,
             extent=extent,
@@ -143,6 +146,6 @@ def _carry_lines(lines: Tensor, flow: Flow, *, to_latent: bool) -> np.ndarray:
 def _held_out_curve(state: TrainState, nll: float) -> tuple[np.ndarray, np.ndarray]:
     steps = state.held_out_nll.last_index * EVALUATE_EVERY
     values = state.held_out_nll.points
-    if state.step % EVALUATE_EVERY:  # the curve's last point is the step that is shown
+    if state.step != steps[-1]:  # the curve's last point is the step that is shown
         steps, values = np.append(steps, state.step), np.append(values, nll)
     return steps, values

@@ -48,7 +48,9 @@ def test_a_control_reaches_the_limits_of_its_setting(name):
 
 
 def test_the_link_sets_the_controls():
-    app = open_page("pages/train.py", {"target": "eight_gaussians", "modes": "5", "alpha": "1.93", "gin": "1", "lr": "0.004"})
+    app = open_page(
+        "pages/train.py", {"target": "eight_gaussians", "modes": "5", "alpha": "1.93", "gin": "1", "lr": "0.004"}
+    )
     assert app.selectbox(key="target").value == "eight_gaussians"
     assert app.slider(key="modes").value == 5
     assert app.slider(key="alpha").value == pytest.approx(1.93)

@@ -61,11 +61,12 @@ def _mark_gap(figure: go.Figure, step: int, nll: float, floor: float, kl: float)
     )
     figure.add_annotation(
         x=float(np.log10(x)),
-        y=(nll + floor) / 2,
+        y=nll,
         text=f"KL {kl:.3f}",
         showarrow=False,
         xanchor="right",
-        xshift=-6,
+        yanchor="bottom",
+        yshift=6,
         font={"size": KL_LABEL_SIZE, "color": MODEL},
         bgcolor=BACKGROUND,
     )

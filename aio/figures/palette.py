@@ -28,7 +28,10 @@ TEXT = "var(--theme:text)"
 BACKGROUND = "var(--theme:background/0.75)"
 TRUTH = TEXT
 DATA_ON_DENSITY = "#bfe0ff"
-DENSITY = "Cividis"
+# Cividis (Nuñez, Anderton, Renslow 2018), which looks the same with and without red–green colour blindness.
+DENSITY = [[i / 9, colour] for i, colour in enumerate(
+    ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838")
+)]  # fmt: skip
 SIGNED = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#ffffff"], [0.75, "#f4a582"], [1.0, "#c2410c"]]
 
 

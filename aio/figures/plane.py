@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from aio.figures.palette import DATA, DATA_ON_DENSITY, DENSITY, LATENT, SIGNED, with_opacity
 
-__all__ = ["Extent", "Quantity", "Scale", "carried_grid", "density_image", "separated"]
+__all__ = [
+    "ColourScale",
+    "Extent",
+    "Quantity",
+    "Scale",
+    "carried_grid",
+    "colour_scale",
+    "density_image",
+    "separated",
+]
 
 Extent = tuple[float, float, float, float]
 Quantity = Literal["learned", "true", "difference"]
@@ -51,21 +60,19 @@ def density_image(
     p = true_log_density
     if quantity != "learned" and p is None:
         raise ValueError("Expected true_log_density for this quantity, got None. Show the learned density.")
-    log_top = float(np.log(top))
-    if quantity == "difference":
-        low, high = (-LOG_DIFFERENCE, LOG_DIFFERENCE) if scale == "log" else (-top, top)
-        floor = log_top - LOG_SPAN  # where both are empty, their ratio says nothing
-        values = np.maximum(q, floor) - np.maximum(p, floor) if scale == "log" else np.exp(q) - np.exp(p)
-        title = "log q − log p" if scale == "log" else "q − p"
+    bar = colour_scale(quantity, scale, top)
+    if quantity == "difference" and scale == "log":
+        floor = float(np.log(top)) - LOG_SPAN  # where both are empty, their ratio says nothing
+        values = np.maximum(q, floor) - np.maximum(p, floor)
+    elif quantity == "difference":
+        values = np.exp(q) - np.exp(p)
     else:
-        shown, letter = (q, "q") if quantity == "learned" else (p, "p")
-        low, high = (log_top - LOG_SPAN, log_top) if scale == "log" else (0.0, top)
+        shown = q if quantity == "learned" else p
         values = shown if scale == "log" else np.exp(shown)
-        title = f"log {letter}" if scale == "log" else f"{letter}(x)"
     xmin, xmax, ymin, ymax = extent
     cells = len(q)
     image = go.Heatmap(
-        z=_quantised(values, low, high),
+        z=_quantised(values, bar.low, bar.high),
         x0=xmin + (xmax - xmin) / cells / 2,
         dx=(xmax - xmin) / cells,
         y0=ymin + (ymax - ymin) / cells / 2,
@@ -73,15 +80,47 @@ def density_image(
         zmin=0,
         zmax=LEVELS,
         zsmooth="fast",
-        colorscale=SIGNED if quantity == "difference" else DENSITY,
-        colorbar=_colour_bar(title, low, high),
+        colorscale=bar.colours,
+        showscale=False,  # `colour_scale` says what stands at its ends
         hoverinfo="skip",
     )
     figure = go.Figure([image], _square_layout(extent))
     if show_points:
         colour = DATA if quantity == "difference" else DATA_ON_DENSITY
-        figure.add_trace(_dots(points, colour, opacity=0.65))
+        figure.add_trace(_dots(_near(points, extent), colour, opacity=0.65))
     return figure
+
+
+class ColourScale(NamedTuple):
+    """What the colours of a density image mean."""
+
+    title: str
+    low: float
+    """The value at the first colour."""
+    high: float
+    """The value at the last colour."""
+    colours: list[list]
+    """Pairs of a share from 0 to 1 and a colour."""
+
+
+def colour_scale(quantity: Quantity, scale: Scale, top: float) -> ColourScale:
+    """The colours of a density image, for a legend beside it.
+
+    Args:
+        quantity, scale, top: as for `density_image`.
+
+    Example:
+        >>> colour_scale("learned", "linear", 1.5)[:3]
+        ('q(x)', 0.0, 1.5)
+    """
+    if quantity == "difference":
+        high = LOG_DIFFERENCE if scale == "log" else top
+        return ColourScale("log q − log p" if scale == "log" else "q − p", -high, high, SIGNED)
+    letter = "q" if quantity == "learned" else "p"
+    if scale == "log":
+        log_top = float(np.log(top))
+        return ColourScale(f"log {letter}(x)", log_top - LOG_SPAN, log_top, DENSITY)
+    return ColourScale(f"{letter}(x)", 0.0, top, DENSITY)
 
 
 def carried_grid(
@@ -105,7 +144,7 @@ def carried_grid(
         cx, cy = separated(np.stack([radius * unit for radius in CIRCLE_RADII]))
         figure.add_trace(_lines(cx, cy, LATENT, width=1.4, opacity=0.9))
     figure.add_trace(_lines(x, y, colour, width=1, opacity=0.42))
-    figure.add_trace(_dots(points, colour, opacity=0.8))
+    figure.add_trace(_dots(_near(points, extent), colour, opacity=0.8))
     return figure
 
 
@@ -121,40 +160,17 @@ def separated(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return joined[:, 0].copy(), joined[:, 1].copy()
 
 
-def _near(lines: np.ndarray, extent: Extent) -> np.ndarray:
-    """The lines without what lies far outside the picture: a browser draws the rest faster."""
+def _near(points: np.ndarray, extent: Extent) -> np.ndarray:
+    """Points or lines (…, 2) without what lies far outside the picture: NaN there, which a browser passes over."""
     xmin, xmax, ymin, ymax = extent
-    centre = np.array([(xmin + xmax) / 2, (ymin + ymax) / 2])
-    far = (np.abs(lines - centre) > REACH * (xmax - xmin)).any(axis=-1, keepdims=True)
-    return np.where(far, np.nan, lines)
+    centre = np.array([(xmin + xmax) / 2, (ymin + ymax) / 2], dtype=np.float32)
+    near = (np.abs(points - centre) <= REACH * (xmax - xmin)).all(axis=-1, keepdims=True)
+    return np.where(near, points, np.float32(np.nan))
 
 
 def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:
     share = np.nan_to_num((values - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
     return np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
-
-
-def _colour_bar(title: str, low: float, high: float) -> dict:
-    """Above the image, so that the image keeps the size of its neighbours."""
-    ticks = [0, LEVELS / 2, LEVELS]
-    labels = [f"{low + (high - low) * t / LEVELS:.2g}".replace("-", "−") for t in ticks]
-    labels[1] = f"{labels[1]}  {title}"
-    return {
-        "orientation": "h",
-        "thickness": 6,
-        "len": 1.0,
-        "x": 0.5,
-        "xpad": 0,
-        "y": 1.0,
-        "yanchor": "bottom",
-        "ypad": 4,
-        "outlinewidth": 0,
-        "tickvals": ticks,
-        "ticktext": labels,
-        "tickfont": {"size": 10},
-        "ticklabelposition": "outside top",
-        "ticks": "",
-    }
 
 
 def _dots(points: np.ndarray, colour: str, *, opacity: float) -> go.Scatter:
@@ -183,7 +199,7 @@ def _square_layout(extent: Extent) -> go.Layout:
     xmin, xmax, ymin, ymax = extent
     axis = {"showgrid": False, "zeroline": False, "nticks": 5, "tickfont": {"size": 10}, "constrain": "domain"}
     return go.Layout(
-        margin={"l": 28, "r": 8, "t": 30, "b": 24},
+        margin={"l": 28, "r": 8, "t": 6, "b": 24},
         xaxis={**axis, "range": [xmin, xmax]},
         yaxis={**axis, "range": [ymin, ymax], "scaleanchor": "x", "scaleratio": 1},
         hovermode=False,

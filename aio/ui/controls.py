@@ -123,8 +123,13 @@ def settings_panel(config: RunConfig, *, impose: bool = False) -> RunConfig:
     config = _target_parameters(config, impose or config.data.target != before)
     st.subheader("Block", anchor=False)
     config = _apply(config, BLOCK, impose)
-    for title, controls in (("Flow", FLOW), ("Global scale and clamp", AFFINE), ("Training", TRAINING)):
-        with st.expander(title):
+    groups = (
+        ("Flow", "flow_group", FLOW),
+        ("Global scale and clamp", "affine_group", AFFINE),
+        ("Training", "training_group", TRAINING),
+    )
+    for title, key, controls in groups:
+        with st.expander(title, key=key):
             config = _apply(config, controls, impose)
     return config
 

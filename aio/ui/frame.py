@@ -53,5 +53,6 @@ def frame(path: str, *, side_bar: bool = False) -> Session:
     with st.container(key="navigation", horizontal=True, vertical_alignment="center", gap="small"):
         st.html('<span class="brand">AIO Flow Lab</span>', width="content")
         for other in PAGES:
-            st.page_link(other.path, label=other.title, help=other.about, disabled=other is page)
+            with st.container(key="here" if other is page else f"to_{other.title.lower()}", width="content"):
+                st.page_link(other.path, label=other.title)
     return here

@@ -6,9 +6,9 @@ from html import escape
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from aio.config import RunConfig
-from aio.figures import carried_grid, density_image, loss_curve
+from aio.figures import carried_grid, colour_scale, density_image, loss_curve
 from aio.figures.palette import DATA, LATENT
 from aio.inspection import dead_axis_probability
 from aio.runs import RunView
@@ -20,11 +20,12 @@ from aio.ui.session import Session
 __all__ = ["live", "reset", "tick_of"]
 
 TICK_SECONDS = 0.08  # a little faster than snapshots come, so that none waits long
-PANEL_HEIGHT = 372
-LOSS_HEIGHT = 230
+PANEL_HEIGHT = 345
+LOSS_HEIGHT = 210
 LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
 TOP_QUANTILE = 0.999  # of p over the cells: the top of the colour scale
 STEP_BUTTONS = (1, 10, 100)
+NOTHING = "–"
 AXIS_NAMES = ("x₁", "x₂")
 LEGEND = (
     f'<div class="legend"><span><i style="background:{DATA}"></i>data</span>'
@@ -36,9 +37,7 @@ QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Differenc
 
 def tick_of(session: Session) -> float | None:
     """How often the live part is drawn: not at all while nothing can change."""
-    view = session.ensure_run().view()
-    moving = view.status in ("starting", "playing") or view.snapshot is None
-    return TICK_SECONDS if moving else None
+    return TICK_SECONDS if session.ensure_run().view().busy else None
 
 
 def reset(session: Session, *, seed: int | None = None) -> None:
@@ -54,6 +53,7 @@ def live(session: Session, ticking: bool) -> None:
     view = run.view()
     _transport(session, view)
     _words(session, view)
+    _numbers(view)
     _pictures(session, view)
     if ticking and tick_of(session) is None:
         st.rerun()  # the whole page, which then draws this part without a tick
@@ -112,7 +112,7 @@ def _words(session: Session, view: RunView) -> None:
             "areas, so in standardised units the density can nowhere exceed 1/(2π), the maximum of the base.",
             icon=":material/lightbulb:",
         )
-    if view.snapshot is not None and view.snapshot.dead_axes:
+    if view.snapshot is not None and view.snapshot.config == view.config and view.snapshot.dead_axes:
         axes = " and ".join(AXIS_NAMES[axis] for axis in view.snapshot.dead_axes)
         chance = dead_axis_probability(flow)
         st.info(
@@ -131,12 +131,14 @@ def _words(session: Session, view: RunView) -> None:
 def _pictures(session: Session, view: RunView) -> None:
     shot = view.snapshot
     left, middle, right = st.columns(3, gap="small")
-    with left:
-        _density_choice(session, view.config)
+    with left, _panel("density"):
+        top = _density_head(session, shot)
         if shot:
-            _density(session, view.config, shot)
-    with middle:
-        _title("Latent → data", "grid of the base and samples, carried to data space")
+            _density(session, shot, top)
+        else:
+            _empty(PANEL_HEIGHT)
+    with middle, _panel("latent_to_data"):
+        _title("Latent → data", "A square grid of the base, and samples, carried to data space.")
         if shot:
             live_figure(
                 carried_grid(shot.base_grid_in_data, shot.samples, shot.extent, of="latent"),
@@ -145,8 +147,10 @@ def _pictures(session: Session, view: RunView) -> None:
                 height=PANEL_HEIGHT,
                 label=f"Step {shot.step}: a square grid of latent space and samples, carried to data space.",
             )
-    with right:
-        _title("Data → latent", "grid and points of data space, carried to the base")
+        else:
+            _empty(PANEL_HEIGHT)
+    with right, _panel("data_to_latent"):
+        _title("Data → latent", "A square grid of data space, and data, carried to the base.")
         if shot:
             live_figure(
                 carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
@@ -155,29 +159,44 @@ def _pictures(session: Session, view: RunView) -> None:
                 height=PANEL_HEIGHT,
                 label=f"Step {shot.step}: a square grid of data space and data points, carried to latent space.",
             )
-    _title("Loss", "negative log-likelihood over steps; the gap to the floor is KL")
-    if shot:
-        _loss(shot)
-        _numbers(view, shot)
+        else:
+            _empty(PANEL_HEIGHT)
+    with _panel("loss"):
+        _title("Loss", "Negative log-likelihood over steps; its gap to the floor H(p) is KL(p‖q).")
+        if shot:
+            _loss(shot)
+        else:
+            _empty(LOSS_HEIGHT)
 
 
-def _density_choice(session: Session, config: RunConfig) -> None:
+def _panel(name: str) -> DeltaGenerator:
+    return st.container(key=f"panel_{name}", gap="xxsmall")
+
+
+def _density_head(session: Session, shot: Snapshot | None) -> float:
+    """The choice of what to see, and the legend of its colours; returns the density at the top of the scale."""
+    truth = None if shot is None else true_log_density(shot.config.data)
     with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center"):
-        known = config.data.target is not None
         session.quantity = st.segmented_control(
             "Density", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
-            label_visibility="collapsed", disabled=not known, default=session.quantity,
+            label_visibility="collapsed", disabled=shot is not None and truth is None, default=session.quantity,
         )  # fmt: skip
-        session.scale = (
-            "log"
-            if st.toggle("log", session.scale == "log", key="log_scale", help="Colour by the logarithm.")
-            else "linear"
-        )
-
-
-def _density(session: Session, config: RunConfig, shot: Snapshot) -> None:
-    truth = true_log_density(config.data)
+        session.scale = "log" if st.toggle("log", session.scale == "log", key="log_scale") else "linear"
+    if shot is None:
+        return 1.0
     top = float(np.exp(np.quantile(truth if truth is not None else shot.log_density, TOP_QUANTILE)))
+    bar = colour_scale(session.quantity, session.scale, top)
+    gradient = ", ".join(f"{colour} {share:.0%}" for share, colour in bar.colours)
+    low, high = (f"{value:.2g}".replace("-", "−") for value in (bar.low, bar.high))
+    st.html(
+        f'<div class="colour-scale"><span>{low}</span><i style="background: linear-gradient(to right, {gradient})"></i>'
+        f"<span>{high}</span><span>{bar.title}</span></div>"
+    )
+    return top
+
+
+def _density(session: Session, shot: Snapshot, top: float) -> None:
+    truth = true_log_density(shot.config.data)
     quantity = session.quantity if truth is not None else "learned"
     live_figure(
         density_image(shot.log_density, truth, shot.extent, shot.data, quantity=quantity, scale=session.scale, top=top),
@@ -200,21 +219,26 @@ def _loss(shot: Snapshot) -> None:
     )
 
 
-def _numbers(view: RunView, shot: Snapshot) -> None:
-    measured = shot.evaluation
-    speed = "–" if view.steps_per_second is None else f"{view.steps_per_second:,.0f}"
-    kl = "–" if measured.kl is None else f"{measured.kl:.3f} <small>± {measured.kl_stderr:.3f} nats</small>"
+def _numbers(view: RunView) -> None:
+    shot = view.snapshot
+    measured = shot.evaluation if shot else None
+    known = measured is not None and measured.kl is not None
     items = {
-        "Step": f"{shot.step:,}",
-        "Steps per second": speed,
-        "Held-out NLL": f"{measured.nll:.3f} <small>nats</small>",
-        "KL(p‖q)": kl,
-        "Round-trip error": f"{measured.round_trip_error:.1e}",
-        "Parameters": f"{shot.parameters:,}",
+        "Step": f"{shot.step:,}" if shot else NOTHING,
+        "Steps per second": NOTHING if view.steps_per_second is None else f"{view.steps_per_second:,.0f}",
+        "Held-out NLL": f"{measured.nll:.3f} <small>nats</small>" if measured else NOTHING,
+        "KL(p‖q)": f"{measured.kl:.3f} <small>± {measured.kl_stderr:.3f} nats</small>" if known else NOTHING,
+        "Round-trip error": f"{measured.round_trip_error:.1e}" if measured else NOTHING,
+        "Parameters": f"{shot.parameters:,}" if shot else NOTHING,
     }
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in items.items())
     st.html(f'<dl class="numbers">{cells}</dl>')
 
 
+def _empty(height: int) -> None:
+    """The place of a figure that is still to come."""
+    st.html(f'<div class="to-come" style="height: {height}px"></div>')
+
+
 def _title(title: str, about: str) -> None:
-    st.html(f'<div class="panel-title">{escape(title)} <small>{escape(about)}</small></div>')
+    st.html(f'<div class="panel-title">{escape(title)}</div><div class="panel-about">{escape(about)}</div>')

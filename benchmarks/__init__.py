@@ -1,0 +1,1 @@
+"""Measurements. Ratios within one run count; absolute times belong to the machine they were taken on."""
