@@ -113,7 +113,8 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":  # explain() would repeat the whole file
-            raise ValueError(f"Expected JSON in {path}, got {first['msg']}. Mend it there.") from None
+            reason = first["msg"].removeprefix("Invalid JSON: ")
+            raise ValueError(f"Expected JSON in {path}, got text that is not: {reason}. Mend it there.") from None
         raise ValueError(f"{path}: {_shortened(explain(error))}") from None
 
 

@@ -16,7 +16,9 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import secrets
+import shlex
 import stat
 from array import array
 from collections.abc import Callable
@@ -44,14 +46,15 @@ DELIMITERS = (";", "\t", ",")  # in this order: beside ';' or a tab, a comma bel
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})  # cells that say that a value is missing
 CELL_SHOWN = 40  # characters of a bad cell that a message repeats
 CSV_HEADER = "x,y"
+BEGINS_LIKE_A_NUMBER = re.compile(r"[+-]?[.,]?\d")
 
 
 def read_points(path: str | os.PathLike[str]) -> np.ndarray:
     """The points in a file.
 
     A CSV has two columns of numbers, separated by commas, semicolons or tabs, in UTF-8. Its first line may be a
-    header: a line without a number in it. Blank lines are passed over. A .npy file holds a real array and is never
-    unpickled.
+    header: a line in which no cell begins like a number. Blank lines are passed over. A .npy file holds an array of
+    real numbers and is never unpickled.
 
     Args:
         path: a .csv or .npy file of at most MAX_BYTES.
@@ -80,7 +83,7 @@ def read_points(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_points(path: str | os.PathLike[str], points: np.ndarray) -> None:
-    """Write points (N, 2), of a floating dtype, to a .csv with a header or a .npy; all digits are kept."""
+    """Write points (N, 2), float32 or float64, to a .csv or .npy: in that dtype they come back equal."""
     path = Path(path)
     if _checked_suffix(path, SUFFIXES) == ".npy":
         write_npy(path, points)
@@ -176,9 +179,13 @@ def _delimiter(line: str) -> str:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Whether a line names columns: no cell is a number, and not every one says that a value is missing."""
+    """Whether a line names columns: no cell begins like a number, and not every one says that a value is missing.
+
+    A first line that could be a point written badly, as in 1,5 or 3 cm, is not passed over as a header.
+    """
     words = [cell.strip().lower() for cell in cells]
-    return not any(map(_is_number, words)) and not GAPS.issuperset(words)
+    numbers = any(_is_number(word) or BEGINS_LIKE_A_NUMBER.match(word) for word in words)
+    return not numbers and not GAPS.issuperset(words)
 
 
 def _is_number(cell: str) -> bool:
@@ -205,8 +212,8 @@ def _wrong_columns(path: Path, count: int, delimiter: str, row: int | None, read
     if count < COLUMNS:
         mend = "Put one point in a row, its two coordinates with a comma between them."
     else:
-        dialect = {",": "-d,", ";": "-d';'"}.get(delimiter, "").strip()
-        mend = f"Keep the two to learn, as in: cut {f'{dialect} ' if dialect else ''}-f1,2 {path.name} > two.csv"
+        dialect = {",": "-d, ", ";": "-d';' ", "\t": ""}[delimiter]
+        mend = f"Choose two: `cut {dialect}-f1,2 {shlex.quote(path.name)} > two.csv` keeps the first and the second."
     return f"Expected 2 columns, got {count} in {path}. {mend}"
 
 
