@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+SHOWN_LENGTH = 60  # characters of a wrong value that a message repeats
+
+
 class Settings(BaseModel):
     """A frozen, hashable value: equal settings are the same settings."""
 
@@ -81,6 +84,8 @@ class DataConfig(Settings):
             return values
         name = values.get("target", "moons")
         given = values.get("parameters") or {}
+        if name is None and given:
+            raise ValueError(f"Expected no parameters without a target, got {_shown(dict(given))}. Leave them out.")
         if not isinstance(name, str) or not isinstance(given, Mapping):
             return values
         target = get_target(name, **{parameter: _number(parameter, value) for parameter, value in given.items()})
@@ -179,8 +184,8 @@ class RunConfig(Settings):
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"Expected {name} as a number, got {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"Expected {name} as a number, got '{_shown(value)}'.") from None
 
 
 def limits(model: type[Settings], field: str) -> tuple[float, float]:
@@ -209,6 +214,12 @@ def explain(error: ValidationError, *, name_fields: bool = True) -> str:
         where = ".".join(str(part) for part in problem["loc"])
         text = problem["msg"].removeprefix("Value error, ")
         if not text.endswith((".", "?")):
-            text = f"{text}, got {problem['input']}."
+            text = f"{text}, got {_shown(problem['input'])}."
         sentences.append(f"{where}: {text}" if where and name_fields else text)
     return " ".join(sentences)
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in a message: without control characters, and never longer than a line."""
+    text = repr(value)[1:-1] if isinstance(value, str) else repr(value)
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"

@@ -108,7 +108,7 @@ class Flow(nn.Module):
         """
         x = self._checked("x", x)
         conditions = self._conditions(c)
-        z = (x - self.loc) / self.scale
+        z = self._standardised(x)
         log_det = -self.scale.log().sum().expand(x.shape[0])
         for block in self.blocks:
             (z,), block_log_det = block([z], conditions)
@@ -125,7 +125,7 @@ class Flow(nn.Module):
         Returns:
             x (N, D), and log|det ∂x/∂z| (N,).
         """
-        x = self._checked("z", z)
+        x = self._checked("z", z).to(self.loc.dtype)
         conditions = self._conditions(c)
         log_det = self.scale.log().sum().expand(x.shape[0])
         for block in reversed(self.blocks):
@@ -156,12 +156,16 @@ class Flow(nn.Module):
         """
         x = self._checked("x", x)
         conditions = self._conditions(c)
-        x = (x - self.loc) / self.scale
+        x = self._standardised(x)
         stages = [Stage(None, "standardise", x, -self.scale.log().sum().expand(x.shape[0]))]
         for i, block in enumerate(self.blocks):
             stages += [Stage(i, *stage) for stage in block.sub_stages([x], conditions)]
             x = stages[-1].x
         return stages
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        """(x − μ)/σ in the flow's dtype; subtracted in the precision of x, so that data far from 0 keep their digits."""
+        return ((x - self.loc) / self.scale).to(self.loc.dtype)
 
     def _checked(self, name: str, x: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape[1] != self.dim:

@@ -111,7 +111,8 @@ class Run:
     def step(self, steps: int) -> None:
         """Train for so many further steps, then pause."""
         with self._lock:
-            self._wanted_steps = (self._wanted_steps or 0) + steps
+            # After a pause, or while playing, the piece under way is not among the steps asked for.
+            self._wanted_steps = (self._wanted_steps or self._under_way) + steps
             self._go_on()
 
     def reset(self, config: RunConfig | None = None, data: Tensor | None = None) -> None:
@@ -123,7 +124,7 @@ class Run:
             self._state: TrainState | None = None
             self._best: TrainState | None = None
             self._best_nll = float("inf")
-            self._seen = True
+            self._seen = self._watched = True  # whether the newest picture was seen, and the one before it
             self._looked_at = 0.0
             self._wanted_steps: int | None = 0
             self._seconds_per_step: float | None = None
@@ -217,18 +218,22 @@ class Run:
         if self._state.stopped:
             return self._state.stopped
         nll = self._snapshot.evaluation.nll
-        if not nll <= self._best_nll + APART_NATS:
-            return (
-                f"The held-out NLL, {nll:.3g} nats, has left its best, {self._best_nll:.3g} at step "
-                f"{self._best.step:,}. The steps are too large: lower the learning rate."
-            )
-        return None
+        if nll <= self._best_nll + APART_NATS:
+            return None
+        if self._best is None:
+            return f"The held-out NLL is {nll:g}, not a finite number. Lower the clamp α or Ψ at the start, and reset."
+        return (
+            f"The held-out NLL, {nll:.3g} nats, has left its best, {self._best_nll:.3g} at step "
+            f"{self._best.step:,}. The steps are too large: lower the learning rate."
+        )
 
     def _go_on(self) -> None:
         """Hand out the next piece, if one is wanted and none is under way."""
-        if self._busy or self._state is None:
+        if self._busy or self._failure or self._state is None:
             return
-        if self._state.stopped or self._wanted_steps == 0:
+        if self._state.stopped:
+            self._wanted_steps = 0
+        if self._wanted_steps == 0:
             if self._snapshot is None or self._snapshot.step != self._state.step:
                 self._submit(work, self._state, 0, True)  # a run at rest is seen where it stands
             return
@@ -238,31 +243,40 @@ class Run:
         if self._wanted_steps is not None:
             steps = min(steps, self._wanted_steps)
             last = steps == self._wanted_steps
-        look = last or self._seen or time.monotonic() - self._looked_at > UNSEEN_SECONDS
-        self._submit(work, self._state, steps, look)
+        # The picture that has just come cannot have been seen yet: that the one before it was, is enough.
+        look = last or self._seen or self._watched or time.monotonic() - self._looked_at > UNSEEN_SECONDS
+        self._submit(work, self._state, steps, look, under_way=steps)
 
-    def _submit(self, function: Callable[..., Piece], *arguments: Any) -> None:
-        self._busy = True
+    def _submit(self, function: Callable[..., Piece], *arguments: Any, under_way: int = 0) -> None:
+        self._busy, self._under_way = True, under_way
         generation = self._generation
-        future = self._executor.submit(function, *arguments)
+        try:
+            future = self._executor.submit(function, *arguments)
+        except RuntimeError as error:  # the executor was shut down, or its process has died
+            self._fail(error)
+            return
         future.add_done_callback(lambda done: self._take(done, generation))
 
     def _take(self, future: Future[Piece], generation: int) -> None:
         with self._lock:
             if generation != self._generation:
                 return
-            self._busy = False
+            self._busy, self._under_way = False, 0
             try:
                 piece = future.result()
             except Exception as error:
-                log.exception("A piece of training failed.")
-                self._failure = f"Training failed: {error} Reset to start afresh."
-                self._idle.notify_all()
+                self._fail(error)
                 return
             self._install(piece)
             self._go_on()
             if not self._busy:
                 self._idle.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        log.error("A piece of training failed.", exc_info=error)
+        self._failure = f"Training failed: {error} Reset to start afresh."
+        self._busy = False
+        self._idle.notify_all()
 
     def _install(self, piece: Piece) -> None:
         # Settings changed while the piece was under way hold from here on.
@@ -277,7 +291,7 @@ class Run:
             self._wanted_steps = max(0, self._wanted_steps - piece.steps)
         if piece.snapshot is not None:
             self._snapshot = piece.snapshot
-            self._seen = False
+            self._seen, self._watched = False, self._seen
             self._looked_at = time.monotonic()
             if piece.snapshot.evaluation.nll <= self._best_nll:
                 self._best, self._best_nll = self._state, piece.snapshot.evaluation.nll

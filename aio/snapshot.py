@@ -16,10 +16,10 @@ from aio.training import EVALUATE_EVERY, Dataset, Evaluation, TrainState, evalua
 
 __all__ = ["Snapshot", "data_extent", "lattice", "snapshot", "true_log_density"]
 
-CELLS = 80  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
-POINTS_SHOWN = 400
-GRID_LINES = 17
-GRID_POINTS = 81  # along one line: smooth at the size it is drawn
+CELLS = 72  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
+POINTS_SHOWN = 300
+GRID_LINES = 15
+GRID_POINTS = 61  # along one line: smooth at the size it is drawn
 BASE_REACH = 3.0  # the base's grid covers ±3 standard deviations, 98.9 % of a standard normal's mass in 2-D
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
@@ -79,7 +79,7 @@ def snapshot(state: TrainState) -> Snapshot:
             evaluation=measured,
             extent=extent,
             log_density=log_density.numpy(),
-            data=shown.numpy(),
+            data=shown.float().numpy(),
             data_in_latent=flow(shown)[0].numpy(),
             grid_in_latent=_carry_lines(grid, flow, to_latent=True),
             base_grid_in_data=_carry_lines(base_grid, flow, to_latent=False),
@@ -97,7 +97,7 @@ def lattice(extent: tuple[float, float, float, float]) -> np.ndarray:
     """A square grid as lines: GRID_LINES along x then as many along y, (2 · GRID_LINES, GRID_POINTS, 2), float32.
 
     >>> lattice((0, 1, 0, 1)).shape
-    (34, 81, 2)
+    (30, 61, 2)
     """
     xmin, xmax, ymin, ymax = extent
     along, across = np.linspace(0, 1, GRID_POINTS), np.linspace(0, 1, GRID_LINES)

@@ -37,7 +37,7 @@ __all__ = [
 HELD_OUT = 2_000  # points behind the held-out curve: a standard error of about 0.02 nats
 EVALUATE_EVERY = 20  # steps between points of the held-out curve: under a tenth of the time of training
 ADAM_BETAS = (0.9, 0.99)  # a second moment that forgets in 100 steps follows a learning rate that still changes
-ROUND_TRIP_POINTS = 500
+ROUND_TRIP_POINTS = 200
 KEPT_MODULES = 8  # a thread that serves several sessions alternates between their flows
 # Streams of random numbers that must not meet: each is seeded with the run's seed and its own number.
 STREAM_DATA, STREAM_FLOW, STREAM_BATCHES, STREAM_EVALUATION = range(4)
@@ -48,8 +48,8 @@ class Dataset:
     """Points to train on and points held out, in the units of the data.
 
     Args:
-        train: (N, 2), float32.
-        held_out: (M, 2), float32, never trained on.
+        train: (N, 2); a target's as float32, the visitor's own in the precision they came in.
+        held_out: (M, 2), never trained on.
         held_out_log_prob: log p of the held-out points, (M,), float64, nats; None where p is unknown.
         entropy: H(p), nats; None where p is unknown.
     """
@@ -190,8 +190,8 @@ def averaging_decay(step: int, training: TrainingConfig) -> float:
 def advance(state: TrainState, steps: int) -> TrainState:
     """Train for `steps` further steps of Adam on the negative log-likelihood, in nats, in the units of the data.
 
-    A step after which the loss is no longer finite is undone: the state before it is returned, with `stopped`
-    saying why. A state that is stopped is returned as it is.
+    A step after which the loss or its gradient is no longer finite is undone: the state before it is returned, with
+    `stopped` saying why. A state that is stopped is returned as it is.
 
     Args:
         state: where to go on from; it is not modified.
@@ -228,15 +228,9 @@ def _run(state: TrainState, steps: int, check_last: bool = True) -> tuple[int, T
 
     for i in range(steps):
         at = state.step + i
-        loss = _batch_loss(flow, data, config, batches)
-        value = loss.item()
-        if not math.isfinite(value):
+        value = _batch_gradient(flow, data, config, batches)
+        if value is None:
             return max(0, i - 1), state  # the step before this one led here
-        optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-        if not math.isfinite(norm.item()):
-            return i, state
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(at, config)
         optimiser.step()
@@ -247,10 +241,9 @@ def _run(state: TrainState, steps: int, check_last: bool = True) -> tuple[int, T
             held_out_nll.append(_held_out_nll(shown, data))
 
     batches_after = batches.get_state()
-    if check_last:  # the next step's batch tells whether the last step was good, as it would in a longer run
-        with torch.no_grad():
-            if not math.isfinite(_batch_loss(flow, data, config, batches).item()):
-                return steps - 1, state
+    # The next step's batch tells whether the last step was good, as it would in a longer run.
+    if check_last and _batch_gradient(flow, data, config, batches) is None:
+        return steps - 1, state
     return steps, replace(
         state,
         step=state.step + steps,
@@ -280,7 +273,7 @@ def evaluate(state: TrainState, points: int | None = None) -> Evaluation:
     flow = _loaded(state, averaged=True)
     with torch.no_grad():
         log_q = flow.log_prob(x).double()
-        some = x[:ROUND_TRIP_POINTS].to(flow.loc.dtype)
+        some = x[:ROUND_TRIP_POINTS]
         back = flow.inverse(flow(some)[0])[0]
         round_trip_error = (back - some).norm(dim=1).max().item()
     nll, nll_stderr = _mean_and_stderr(-log_q)
@@ -305,9 +298,14 @@ def _loaded(state: TrainState, *, averaged: bool) -> Flow:
     return mine[key]
 
 
-def _batch_loss(flow: Flow, data: Dataset, config: TrainingConfig, batches: torch.Generator) -> Tensor:
+def _batch_gradient(flow: Flow, data: Dataset, config: TrainingConfig, batches: torch.Generator) -> float | None:
+    """Leave the clipped gradient of the next batch in the flow; its loss, or None where either is not finite."""
     index = torch.randint(len(data.train), (config.batch_size,), generator=batches)
-    return -flow.log_prob(data.train[index]).mean()
+    loss = -flow.log_prob(data.train[index]).mean()
+    flow.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), config.clip_norm)
+    return loss.item() if math.isfinite(loss.item()) and math.isfinite(norm.item()) else None
 
 
 def _held_out_nll(flow: Flow, data: Dataset) -> float:
@@ -318,9 +316,13 @@ def _held_out_nll(flow: Flow, data: Dataset) -> float:
 def _why(state: TrainState) -> str:
     training = state.config.training
     rate = learning_rate(state.step, training)
+    if state.step == 0 and not math.isfinite(_held_out_nll(_loaded(state, averaged=False), state.dataset())):
+        return (
+            "The flow's loss is not finite even before training. Lower the clamp α or the number of blocks, and reset."
+        )
     return (
-        f"Step {state.step + 1:,} was undone: after it the loss was no longer a finite number. The learning rate "
-        f"was {rate:.2g} and the gradient was clipped at a norm of {training.clip_norm:g}. Lower either, or the "
+        f"Step {state.step + 1:,} was undone: after it the loss or its gradient was no longer finite. The learning "
+        f"rate was {rate:.2g} and the gradient was clipped at a norm of {training.clip_norm:g}. Lower either, or the "
         "clamp α, and train on."
     )
 
@@ -358,5 +360,5 @@ def _split(data: Tensor, seed: int) -> Dataset:
         raise ValueError(f"Expected at least 20 points, got {len(data)}. A flow cannot be judged on fewer.")
     order = torch.randperm(len(data), generator=_generator(seed, STREAM_DATA))
     held_out = min(HELD_OUT, len(data) // 5)
-    shuffled = data.float()[order]
+    shuffled = data[order]
     return Dataset(shuffled[held_out:], shuffled[:held_out])

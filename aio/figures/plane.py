@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,10 +25,11 @@ Extent = tuple[float, float, float, float]
 Quantity = Literal["learned", "true", "difference"]
 Scale = Literal["linear", "log"]
 
-LEVELS = 255  # an image of bytes: a tenth of the traffic of float64, and finer than the eye
+# An image of bytes: a tenth of the traffic of float64, and finer than the eye. Even: a difference of 0 is a level.
+LEVELS = 254
 LOG_SPAN = 8.0  # nats below the top that the logarithmic scale shows: a factor of 3000
 LOG_DIFFERENCE = 4.0  # nats either way
-POINT_SIZE = 3.2
+DOT_RADIUS = 0.0065  # of the picture's width: two pixels in the size it is drawn
 REACH = 3.0  # widths of the picture from its centre, beyond which a line is not drawn
 CIRCLE_RADII = (1, 2, 3)  # standard deviations of the base
 
@@ -61,14 +63,15 @@ def density_image(
     if quantity != "learned" and p is None:
         raise ValueError("Expected true_log_density for this quantity, got None. Show the learned density.")
     bar = colour_scale(quantity, scale, top)
-    if quantity == "difference" and scale == "log":
-        floor = float(np.log(top)) - LOG_SPAN  # where both are empty, their ratio says nothing
-        values = np.maximum(q, floor) - np.maximum(p, floor)
-    elif quantity == "difference":
-        values = np.exp(q) - np.exp(p)
-    else:
-        shown = q if quantity == "learned" else p
-        values = shown if scale == "log" else np.exp(shown)
+    with np.errstate(over="ignore"):  # a density that overflows is at the top of the scale
+        if quantity == "difference" and scale == "log":
+            floor = float(np.log(top)) - LOG_SPAN  # where both are empty, their ratio says nothing
+            values = np.maximum(q, floor) - np.maximum(p, floor)
+        elif quantity == "difference":
+            values = np.exp(q) - np.exp(p)
+        else:
+            shown = q if quantity == "learned" else p
+            values = shown if scale == "log" else np.exp(shown)
     xmin, xmax, ymin, ymax = extent
     cells = len(q)
     image = go.Heatmap(
@@ -87,7 +90,7 @@ def density_image(
     figure = go.Figure([image], _square_layout(extent))
     if show_points:
         colour = DATA if quantity == "difference" else DATA_ON_DENSITY
-        figure.add_trace(_dots(_near(points, extent), colour, opacity=0.65))
+        figure.layout.shapes = [_dots(points, extent, colour, opacity=0.7)]
     return figure
 
 
@@ -144,7 +147,7 @@ def carried_grid(
         cx, cy = separated(np.stack([radius * unit for radius in CIRCLE_RADII]))
         figure.add_trace(_lines(cx, cy, LATENT, width=1.4, opacity=0.9))
     figure.add_trace(_lines(x, y, colour, width=1, opacity=0.42))
-    figure.add_trace(_dots(_near(points, extent), colour, opacity=0.8))
+    figure.layout.shapes = [_dots(points, extent, colour, opacity=0.85)]
     return figure
 
 
@@ -161,11 +164,14 @@ def separated(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _near(points: np.ndarray, extent: Extent) -> np.ndarray:
-    """Points or lines (…, 2) without what lies far outside the picture: NaN there, which a browser passes over."""
-    xmin, xmax, ymin, ymax = extent
-    centre = np.array([(xmin + xmax) / 2, (ymin + ymax) / 2], dtype=np.float32)
-    near = (np.abs(points - centre) <= REACH * (xmax - xmin)).all(axis=-1, keepdims=True)
+    """Lines (…, 2) without what lies far outside the picture: NaN there, which a browser passes over."""
+    near = (np.abs(points - _centre(extent)) <= REACH * (extent[1] - extent[0])).all(axis=-1, keepdims=True)
     return np.where(near, points, np.float32(np.nan))
+
+
+def _centre(extent: Extent) -> np.ndarray:
+    xmin, xmax, ymin, ymax = extent
+    return np.array([(xmin + xmax) / 2, (ymin + ymax) / 2], dtype=np.float32)
 
 
 def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -173,14 +179,20 @@ def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
 
 
-def _dots(points: np.ndarray, colour: str, *, opacity: float) -> go.Scatter:
-    return go.Scatter(
-        x=points[:, 0],
-        y=points[:, 1],
-        mode="markers",
-        marker={"size": POINT_SIZE, "color": with_opacity(colour, opacity), "line": {"width": 0}},
-        hoverinfo="skip",
-        showlegend=False,
+def _dots(points: np.ndarray, extent: Extent, colour: str, *, opacity: float) -> go.layout.Shape:
+    """All points as one path of small diamonds: a browser draws it five times faster than as many markers."""
+    width = extent[1] - extent[0]
+    radius = DOT_RADIUS * width
+    seen = points[(np.abs(points - _centre(extent)) <= REACH * width).all(axis=-1)]
+    corners = seen[:, None, :] + radius * np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
+    decimals = max(0, math.ceil(3.5 - math.log10(width)))  # finer than a thousandth of the width, wherever it lies
+    diamond = "M#,#L#,#L#,#L#,#Z".replace("#", f"{{:.{decimals}f}}")
+    return go.layout.Shape(
+        type="path",
+        path="".join(diamond.format(*corner) for corner in corners.reshape(-1, 8).tolist()) or "M0,0Z",
+        fillcolor=with_opacity(colour, opacity),
+        line={"width": 0},
+        layer="above",
     )
 
 

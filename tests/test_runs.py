@@ -1,0 +1,626 @@
+"""A run obeys its controls, never makes anyone wait, and is `advance` whatever was pressed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+import aio.runs
+from aio.config import BlockConfig, FlowConfig, RunConfig
+from aio.runs import APART_NATS, MAX_STEPS, PIECE_SECONDS, UNSEEN_SECONDS, Piece, Run, begin, work
+from aio.snapshot import snapshot
+from aio.training import TrainState, advance, start
+from tests.test_training import OTHER, OWN, SMALL, WILD, own_points, same
+
+PATIENCE = 60.0  # seconds that a healthy run never needs
+
+
+class ByHand(Executor):
+    """An executor on which nothing happens until the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Piece], Callable[..., Piece], tuple[Any, ...]]] = []
+
+    def submit(self, function: Callable[..., Piece], /, *arguments: Any) -> Future[Piece]:  # type: ignore[override]
+        future: Future[Piece] = Future()
+        self.waiting.append((future, function, arguments))
+        return future
+
+    def finish(self, seconds_per_step: float = PIECE_SECONDS / 5, nll: float | None = None) -> Piece:
+        """Do the oldest piece that waits, as if its steps had taken that long."""
+        future, function, arguments = self.waiting.pop(0)
+        piece = function(*arguments)
+        piece = replace(piece, seconds=seconds_per_step * piece.steps)
+        if nll is not None:
+            seen = piece.snapshot
+            piece = replace(piece, snapshot=replace(seen, evaluation=replace(seen.evaluation, nll=nll)))
+        future.set_result(piece)
+        return piece
+
+    def finish_all(self) -> None:
+        while self.waiting:
+            self.finish()
+
+    def fail(self, error: Exception) -> None:
+        self.waiting.pop(0)[0].set_exception(error)
+
+    @property
+    def steps_and_look(self) -> tuple[int, bool]:
+        """What the piece that waits was asked for."""
+        ((_, function, arguments),) = self.waiting
+        assert function is work
+        return arguments[1:]
+
+
+@pytest.fixture
+def hand() -> ByHand:
+    return ByHand()
+
+
+@pytest.fixture
+def run(hand: ByHand) -> Run:
+    """A run that has started, driven by hand."""
+    run = Run(SMALL, hand)
+    hand.finish()
+    return run
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=torch.set_num_threads, initargs=(1,)) as executor:
+        yield executor
+
+
+def settled(run: Run) -> TrainState:
+    """The state of a run at rest, once its picture is checked to be of that state."""
+    assert run.wait(PATIENCE)
+    view = run.view()
+    assert not view.busy
+    assert view.snapshot.step == run.state.step
+    assert same(view.snapshot, snapshot(run.state))
+    return run.state
+
+
+# ---------------------------------------------------------------------- the pure pieces
+
+
+def test_a_piece_of_work_is_advance_and_a_look() -> None:
+    first = begin(SMALL, None)
+    assert same(first, Piece(start(SMALL), snapshot(start(SMALL)), 0, 0.0))
+    piece = work(first.state, 4, True)
+    assert same(piece.state, advance(start(SMALL), 4))
+    assert same(piece.snapshot, snapshot(piece.state))
+    assert piece.steps == 4
+    assert piece.seconds > 0
+    assert work(first.state, 4, False).snapshot is None
+
+
+# ---------------------------------------------------------------------- the life of a run
+
+
+def test_a_run_starts_and_then_rests(hand: ByHand) -> None:
+    run = Run(SMALL, hand)
+    before = run.view()
+    assert (before.status, before.busy, before.snapshot, before.trouble) == ("starting", True, None, None)
+    assert (run.state, run.untouched, run.config) == (None, True, SMALL)
+    assert not run.wait(0)
+    hand.finish()
+    after = run.view()
+    assert (after.status, after.busy, after.trouble, after.steps_per_second) == ("ready", False, None, None)
+    assert (after.best_step, after.config, run.untouched) == (0, SMALL, True)
+    assert run.wait(0)
+    assert hand.waiting == []
+    assert same(settled(run), start(SMALL))
+
+
+def test_a_run_plays_until_it_is_paused(run: Run, hand: ByHand) -> None:
+    run.play()
+    for _ in range(4):
+        assert (run.view().status, run.untouched, run.wait(0)) == ("playing", False, False)
+        hand.finish()
+    run.pause()
+    assert (run.view().status, run.view().busy) == ("ready", True)
+    hand.finish_all()
+    state = settled(run)
+    assert state.step == 1 + 4 * 5  # the piece under way at the pause counts
+    assert same(state, advance(start(SMALL), state.step))
+
+
+def test_what_is_pressed_before_the_start_holds_after_it(hand: ByHand) -> None:
+    playing, stepping = Run(SMALL, hand), Run(SMALL, hand)
+    playing.play()
+    stepping.step(3)
+    hand.finish()
+    hand.finish()
+    assert [run.view().status for run in (playing, stepping)] == ["playing", "playing"]
+    playing.pause()
+    hand.finish_all()
+    assert (playing.state.step, stepping.state.step) == (1, 3)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 6, 23])
+def test_step_trains_exactly_so_many_steps(run: Run, hand: ByHand, steps: int) -> None:
+    run.step(steps)
+    assert (run.view().status, run.untouched) == ("playing", False)
+    hand.finish_all()
+    assert run.view().status == "ready"
+    assert same(settled(run), advance(start(SMALL), steps))
+
+
+def test_steps_add_up(run: Run, hand: ByHand) -> None:
+    run.step(2)
+    run.step(3)
+    hand.finish()
+    run.step(4)
+    hand.finish_all()
+    assert settled(run).step == 9
+
+
+@pytest.mark.parametrize("press", [Run.pause, Run.play], ids=["after-a-pause", "while-playing"])
+def test_steps_are_further_than_the_piece_under_way(run: Run, hand: ByHand, press: Callable[[Run], None]) -> None:
+    run.play()
+    hand.finish()
+    press(run)
+    assert hand.steps_and_look[0] == 5  # under way; its steps were not asked for one by one
+    run.step(3)
+    run.step(4)
+    hand.finish_all()
+    assert settled(run).step == 1 + 5 + 3 + 4
+
+
+def test_pieces_last_as_long_as_is_wanted(run: Run, hand: ByHand) -> None:
+    run.play()
+    assert hand.steps_and_look[0] == 1  # nothing is known of the speed
+    hand.finish(seconds_per_step=PIECE_SECONDS / 4)
+    assert hand.steps_and_look[0] == 4
+    assert run.view().steps_per_second == pytest.approx(4 / PIECE_SECONDS)
+    hand.finish(seconds_per_step=10 * PIECE_SECONDS)
+    assert hand.steps_and_look[0] == 1  # at least one, however slow
+    run.pause()
+    hand.finish_all()
+    fast = Run(SMALL, hand)
+    hand.finish()
+    fast.play()
+    hand.finish(seconds_per_step=1e-9)
+    assert hand.steps_and_look[0] == MAX_STEPS
+
+
+def test_a_picture_that_nobody_sees_is_not_replaced_at_once(
+    run: Run, hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(aio.runs.time, "monotonic", lambda: now[0])
+    run.view()
+    run.play()
+    for _ in range(4):  # someone watches: every piece ends with a picture
+        assert hand.steps_and_look[1]
+        hand.finish()
+        assert run.view().snapshot.step == run.state.step
+    hand.finish()
+    hand.finish()  # nobody watches any more
+    last_picture = run.state.step
+    for _ in range(3):
+        assert not hand.steps_and_look[1]
+        hand.finish()
+    now[0] += 1.01 * UNSEEN_SECONDS
+    hand.finish()
+    assert hand.steps_and_look[1]  # one, after a while
+    assert hand.finish().snapshot is not None
+    assert not hand.steps_and_look[1]
+    assert run.view().snapshot.step == run.state.step > last_picture
+    hand.finish()
+    assert hand.steps_and_look[1]  # and at once where someone is back
+
+
+def test_a_run_at_rest_is_seen_where_it_stands(
+    run: Run, hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio.runs.time, "monotonic", lambda: 0.0)
+    run.play()
+    while hand.steps_and_look[1]:
+        hand.finish()
+    step = run.state.step
+    run.pause()
+    hand.finish()
+    assert hand.steps_and_look == (0, True)  # one more look, and no step
+    assert not run.wait(0)
+    hand.finish()
+    assert settled(run).step == step + 5
+
+
+# ---------------------------------------------------------------------- starting afresh
+
+
+def test_what_a_run_before_the_reset_still_brings_is_dropped(run: Run, hand: ByHand) -> None:
+    run.play()
+    run.reset(OTHER)
+    assert (run.view().status, run.state, run.config, run.untouched) == ("starting", None, OTHER, True)
+    hand.finish()  # of the run before
+    assert (run.view().status, run.state) == ("starting", None)
+    assert len(hand.waiting) == 1
+    hand.finish()
+    assert same(settled(run), start(OTHER))
+    assert hand.waiting == []
+
+
+def test_after_a_reset_the_last_picture_stays_until_there_is_a_new_one(run: Run, hand: ByHand) -> None:
+    run.step(7)
+    hand.finish_all()
+    run.reset(OTHER)
+    view = run.view()
+    assert (view.snapshot.step, view.snapshot.config) == (7, SMALL)
+    assert (view.config, view.best_step, view.steps_per_second, view.trouble) == (OTHER, None, None, None)
+    hand.finish()
+    assert (run.view().snapshot.step, run.view().snapshot.config) == (0, OTHER)
+
+
+def test_a_reset_without_settings_repeats_the_run(run: Run, hand: ByHand) -> None:
+    run.set_training(learning_rate=0.02)
+    run.step(6)
+    hand.finish_all()
+    first = run.state
+    run.reset()
+    run.step(6)
+    hand.finish_all()
+    assert same(run.state, first)
+    assert first.config.training.learning_rate == 0.02
+
+
+def test_a_run_on_points_of_ones_own_keeps_them_through_a_reset(hand: ByHand) -> None:
+    run = Run(OWN, hand, own_points(60))
+    hand.finish()
+    run.reset()
+    run.step(2)
+    hand.finish_all()
+    assert same(settled(run), advance(start(OWN, own_points(60)), 2))
+
+
+def test_a_closed_run_asks_for_nothing_further(run: Run, hand: ByHand) -> None:
+    run.play()
+    hand.finish()
+    step = run.state.step
+    run.close()
+    assert run.wait(0)
+    hand.finish()
+    assert hand.waiting == []
+    assert run.state.step == step
+
+
+def test_closing_wakes_those_who_wait(run: Run, hand: ByHand) -> None:
+    run.play()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run.wait, PATIENCE)
+        run.close()
+        assert waiting.result(PATIENCE)
+
+
+# ---------------------------------------------------------------------- settings while training
+
+
+def test_training_settings_hold_after_the_piece_under_way(run: Run, hand: ByHand) -> None:
+    run.step(4)
+    assert hand.steps_and_look[0] == 1
+    run.set_training(learning_rate=0.5, batch_size=16)
+    assert run.config.training == run.view().config.training == SMALL.training.changed(learning_rate=0.5, batch_size=16)
+    hand.finish()
+    assert run.state.config == run.config
+    hand.finish_all()
+    expected = advance(advance(start(SMALL), 1).with_training(learning_rate=0.5, batch_size=16), 3)
+    assert same(settled(run), expected)
+
+
+def test_training_settings_changed_before_the_start_hold_from_the_first_step(hand: ByHand) -> None:
+    run = Run(SMALL, hand)
+    run.set_training(learning_rate=0.5)
+    run.step(3)
+    hand.finish_all()
+    assert same(settled(run), advance(start(SMALL).with_training(learning_rate=0.5), 3))
+
+
+def test_settings_outside_the_limits_change_nothing(run: Run) -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        run.set_training(learning_rate=2.0)
+    assert run.config == run.state.config == SMALL
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+
+def test_a_worker_that_fails_is_told_and_a_reset_recovers(run: Run, hand: ByHand) -> None:
+    run.play()
+    hand.fail(MemoryError("Out of memory."))
+    view = run.view()
+    assert (view.status, view.trouble) == ("failed", "Training failed: Out of memory. Reset to start afresh.")
+    assert run.wait(0)
+    run.play()
+    run.step(3)
+    assert hand.waiting == []  # only a reset leads on
+    run.reset()
+    assert (run.view().status, run.view().trouble) == ("starting", None)
+    run.step(2)
+    hand.finish_all()
+    assert run.view().status == "ready"
+    assert same(settled(run), advance(start(SMALL), 2))
+
+
+def test_a_run_that_cannot_start_is_told_and_other_settings_recover(hand: ByHand) -> None:
+    run = Run(OWN, hand)
+    hand.fail(pytest.raises(ValueError, begin, OWN, None).value)
+    view = run.view()
+    assert view.status == "failed"
+    assert view.trouble.startswith("Training failed: Expected either a target in the settings or data")
+    assert view.snapshot is None
+    run.play()
+    assert hand.waiting == []
+    run.reset(SMALL)
+    hand.finish()
+    assert same(settled(run), start(SMALL))
+
+
+@pytest.mark.parametrize("when", ["at-the-start", "between-pieces"])
+def test_an_executor_that_takes_no_work_is_told(run: Run, hand: ByHand, when: str) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown.")
+
+    if when == "between-pieces":
+        run.play()
+    hand.submit = refuse  # type: ignore[method-assign, assignment]
+    if when == "between-pieces":
+        hand.finish()
+    else:
+        run.reset()
+    assert run.wait(0)
+    assert run.view().status == "failed"
+    assert run.view().trouble == (
+        "Training failed: cannot schedule new futures after shutdown. Reset to start afresh."
+    )
+
+
+def test_a_run_that_diverged_is_stopped_until_its_settings_change(hand: ByHand) -> None:
+    run = Run(WILD, hand)
+    hand.finish()
+    run.step(18)
+    hand.finish_all()
+    run.set_training(learning_rate=1.0, warmup=0)
+    run.play()
+    hand.finish_all()  # it comes to rest by itself
+    view, stopped = run.view(), run.state
+    assert (view.status, view.busy) == ("stopped", False)
+    assert view.trouble == view.snapshot.stopped == stopped.stopped
+    assert "was undone" in view.trouble
+    assert same(settled(run), advance(advance(start(WILD), 18).with_training(learning_rate=1.0, warmup=0), 1000))
+
+    for press in (run.play, lambda: run.step(5)):
+        press()
+        assert (run.view().status, hand.waiting) == ("stopped", [])
+
+    run.set_training(learning_rate=1e-6, clip_norm=0.01)
+    assert (run.view().status, run.view().snapshot.stopped, hand.waiting) == ("ready", None, [])
+    run.step(2)
+    hand.finish_all()
+    assert run.view().status == "ready"
+    assert run.state.step == stopped.step + 2
+
+
+def test_settings_changed_during_the_piece_that_diverges_are_tried(hand: ByHand) -> None:
+    run = Run(WILD, hand)
+    hand.finish()
+    run.step(18)
+    hand.finish_all()
+    run.set_training(learning_rate=1.0, warmup=0)
+    run.play()
+    while hand.waiting and not run.state.stopped:
+        future, function, (state, *rest) = hand.waiting.pop()
+        piece = function(state, *rest)
+        if piece.state.stopped:
+            run.set_training(learning_rate=1e-6, clip_norm=0.01)
+        future.set_result(piece)
+        if piece.state.stopped:
+            break
+    assert (run.state.stopped, run.view().status) == (None, "playing")
+    run.pause()
+    hand.finish_all()
+    assert run.view().status == "ready"
+
+
+def test_a_flow_that_overflows_from_the_start_is_told(hand: ByHand) -> None:
+    overflowing = BlockConfig(clamp=10, global_affine_type="EXP", global_affine_init=20.0)
+    run = Run(SMALL.changed(flow=FlowConfig(blocks=24, block=overflowing)), hand)
+    hand.finish()
+    assert run.view().trouble == (
+        "The held-out NLL is nan, not a finite number. Lower the clamp α or Ψ at the start, and reset."
+    )
+    run.back_to_best()  # there is none
+    run.play()
+    hand.finish_all()
+    assert run.view().status == "stopped"
+
+
+# ---------------------------------------------------------------------- back to the best
+
+
+def best_at_step_1(run: Run, hand: ByHand) -> float:
+    """Play a run to step 3 whose held-out NLL is lowest at step 1; returns that NLL."""
+    for nll_above in (0.0, 0.5, 0.9):
+        run.step(1)
+        best = snapshot(advance(start(SMALL), 1)).evaluation.nll
+        hand.finish(nll=best + nll_above)
+        assert run.view().trouble is None
+    return best
+
+
+def test_a_run_that_has_left_its_best_is_told(run: Run, hand: ByHand) -> None:
+    best = best_at_step_1(run, hand)
+    run.step(1)
+    hand.finish(nll=best + 1.01 * APART_NATS)
+    assert run.view().best_step == 1
+    assert run.view().trouble == (
+        f"The held-out NLL, {best + 1.01 * APART_NATS:.3g} nats, has left its best, {best:.3g} at step 1. "
+        "The steps are too large: lower the learning rate."
+    )
+    run.step(1)
+    hand.finish(nll=float("nan"))
+    assert run.view().trouble.startswith("The held-out NLL, nan nats, has left its best")
+    assert run.view().best_step == 1
+
+
+def test_a_run_goes_back_to_its_best(run: Run, hand: ByHand) -> None:
+    best_at_step_1(run, hand)
+    run.set_training(batch_size=16)
+    run.play()
+    run.back_to_best()
+    assert (run.view().status, run.view().busy) == ("ready", True)
+    hand.finish()  # what was under way is dropped
+    hand.finish()
+    assert hand.waiting == []
+    expected = advance(start(SMALL), 1).with_training(batch_size=16)
+    assert same(settled(run), expected)
+    assert run.view().best_step == 1
+    run.step(2)
+    hand.finish_all()
+    assert same(settled(run), advance(expected, 2))
+
+
+def test_going_back_frees_a_run_that_was_stopped(run: Run, hand: ByHand) -> None:
+    best_at_step_1(run, hand)
+    run.step(1)
+    future, function, arguments = hand.waiting.pop()
+    piece = function(*arguments)
+    future.set_result(replace(piece, state=replace(piece.state, stopped="Because."), snapshot=None))
+    assert (run.view().status, run.view().trouble) == ("stopped", "Because.")
+    hand.finish(nll=99.0)  # the look at where it stands
+    run.back_to_best()
+    assert run.view().status == "ready"
+    run.back_to_best()  # pressed twice
+    hand.finish_all()
+    assert same(settled(run), advance(start(SMALL), 1))
+
+
+# ---------------------------------------------------------------------- nobody waits
+
+
+def test_nothing_waits_for_a_piece_under_way(thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every control and every reading returns while the worker is in the middle of a piece."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Piece:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+        return work(*arguments)
+
+    monkeypatch.setattr(aio.runs, "work", slow)
+    run = Run(SMALL, thread)
+    assert run.wait(PATIENCE)
+    run.play()
+    assert entered.wait(PATIENCE)
+    calls = [run.view, run.pause, run.play, lambda: run.step(1), lambda: run.set_training(batch_size=16),
+             lambda: run.config, lambda: run.state, lambda: run.untouched, run.back_to_best, run.reset]  # fmt: skip
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            for call in calls:
+                pool.submit(call).result(PATIENCE / 4)
+            assert run.view().busy
+        finally:
+            go_on.set()
+    assert run.wait(PATIENCE)
+    assert same(settled(run), start(SMALL).with_training(batch_size=16))
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_a_run_driven_in_pieces_is_advance(executor: str, request: pytest.FixtureRequest) -> None:
+    run = Run(SMALL, request.getfixturevalue(executor))
+    assert same(settled(run), start(SMALL))
+
+    run.step(7)
+    assert same(settled(run), advance(start(SMALL), 7))
+
+    run.play()
+    assert not run.wait(0.3)  # a run that plays never rests
+    assert run.view().status == "playing"
+    run.pause()
+    played = settled(run)
+    assert played.step > 7
+    assert same(played, advance(start(SMALL), played.step))
+    assert run.view().steps_per_second > 0
+
+    run.set_training(learning_rate=0.03)
+    run.step(5)
+    assert same(settled(run), advance(played.with_training(learning_rate=0.03), 5))
+
+    run.back_to_best()
+    best = settled(run)
+    assert best.step == run.view().best_step
+    on_the_way = advance(start(SMALL), min(best.step, played.step)).with_training(learning_rate=0.03)
+    assert same(best, advance(on_the_way, best.step - on_the_way.step))
+
+    run.reset(OTHER)
+    run.step(3)
+    assert same(settled(run), advance(start(OTHER), 3))
+    run.close()
+
+
+def test_a_process_that_dies_is_told() -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as executor:
+        run = Run(SMALL, executor)
+        os.kill(next(iter(executor._processes)), signal.SIGKILL)
+        assert run.wait(PATIENCE)
+        assert run.view().status == "failed"
+        run.reset()  # on the same executor: told again, not raised
+        assert run.wait(PATIENCE)
+        assert run.view().trouble.startswith("Training failed: A")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_run_under_many_hands_stays_one_run(thread: ThreadPoolExecutor, seed: int) -> None:
+    """Whatever was pressed, and whenever: at rest, the state is that of its step."""
+    run = Run(SMALL, thread)
+    presses = [run.play, run.pause, lambda: run.step(2), run.back_to_best, run.view, lambda: run.untouched]
+
+    def press(number: int) -> None:
+        rng = random.Random(seed * 100 + number)
+        for i in range(150):
+            rng.choice(presses)()
+            if i % 50 == 49:
+                run.reset()
+            if i % 10 == 0:
+                run.wait(0.005)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(press, number) for number in range(4)]:
+            done.result(PATIENCE)
+    run.step(1)
+    run.pause()
+    state = settled(run)
+    assert run.view().status == "ready"
+    assert run.config == SMALL
+    assert same(state, advance(start(SMALL), state.step))
+    run.step(4)
+    assert same(settled(run), advance(start(SMALL), state.step + 4))
+
+
+def test_runs_that_share_an_executor_do_not_meet(thread: ThreadPoolExecutor) -> None:
+    configs: list[RunConfig] = [SMALL.changed(seed=i) for i in range(3)]
+    runs = [Run(config, thread) for config in configs]
+    for run in runs:
+        run.step(6)
+    for run, config in zip(runs, configs, strict=True):
+        assert same(settled(run), advance(start(config), 6))
