@@ -85,7 +85,7 @@ class DataConfig(Settings):
         name = values.get("target", "moons")
         given = values.get("parameters") or {}
         if name is None and given:
-            raise ValueError(f"Expected no parameters without a target, got {_shown(dict(given))}. Leave them out.")
+            raise ValueError(f"Expected no parameters without a target, got {_shown(given)}. Leave them out.")
         if not isinstance(name, str) or not isinstance(given, Mapping):
             return values
         target = get_target(name, **{parameter: _number(parameter, value) for parameter, value in given.items()})

@@ -164,7 +164,7 @@ class Flow(nn.Module):
         return stages
 
     def _standardised(self, x: Tensor) -> Tensor:
-        """(x − μ)/σ in the flow's dtype; subtracted in the precision of x, so that data far from 0 keep their digits."""
+        """(x − μ)/σ in the flow's dtype; taken in the precision of x, so that data far from 0 keep their digits."""
         return ((x - self.loc) / self.scale).to(self.loc.dtype)
 
     def _checked(self, name: str, x: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class RunView:
     busy: bool
     """Whether work is under way: a newer snapshot will come."""
     snapshot: Snapshot | None
-    """The newest; after a reset the last one of the run before, until the new one has started. None before the first."""
+    """The newest; after a reset the last of the run before, until the new one has started. None before the first."""
     steps_per_second: float | None
     """Of training; None until a piece was timed."""
     best_step: int | None

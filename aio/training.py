@@ -151,14 +151,17 @@ def start(config: RunConfig, data: Tensor | None = None) -> TrainState:
     )
 
 
-def flow_of(state: TrainState, *, averaged: bool = True) -> Flow:
-    """The flow as trained so far, a fresh module that shares nothing with the state.
+def flow_of(state: TrainState, *, averaged: bool = True, shared: bool = False) -> Flow:
+    """The flow as trained so far.
 
     Args:
         state: the run.
         averaged: take the running average of the weights; else the weights as the optimiser left them.
+        shared: give this thread's own module, which the next call in this thread overwrites, to be looked at and let
+            go. Else a fresh module that shares nothing with anything.
     """
-    return copy.deepcopy(_loaded(state, averaged=averaged))
+    flow = _loaded(state, averaged=averaged)
+    return flow if shared else copy.deepcopy(flow)
 
 
 def learning_rate(step: int, training: TrainingConfig) -> float:
@@ -271,7 +274,7 @@ def evaluate(state: TrainState, points: int | None = None) -> Evaluation:
         x = target.sample(points, _generator(state.config.seed, STREAM_EVALUATION), torch.float64)
         log_p = target.log_prob(x)
     flow = _loaded(state, averaged=True)
-    with torch.no_grad():
+    with torch.inference_mode():
         log_q = flow.log_prob(x).double()
         some = x[:ROUND_TRIP_POINTS]
         back = flow.inverse(flow(some)[0])[0]

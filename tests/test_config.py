@@ -304,8 +304,17 @@ def test_an_unknown_target_is_refused_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    ["moons", 3, ["moons"], {"target": 3}, {"target": ["moons"]}, {"parameters": "noise"}, {"parameters": [0.1]},
-     {"target": None, "parameters": [0.1]}, {"target": None, "parameters": {"noise": 0.1}}],
+    [
+        "moons",
+        3,
+        ["moons"],
+        {"target": 3},
+        {"target": ["moons"]},
+        {"parameters": "noise"},
+        {"parameters": [0.1]},
+        {"target": None, "parameters": [0.1]},
+        {"target": None, "parameters": {"noise": 0.1}},
+    ],
     ids=repr,
 )
 def test_data_of_another_form_is_refused_as_settings_are(values: Any) -> None:

@@ -230,9 +230,7 @@ def test_a_picture_that_nobody_sees_is_not_replaced_at_once(
     assert hand.steps_and_look[1]  # and at once where someone is back
 
 
-def test_a_run_at_rest_is_seen_where_it_stands(
-    run: Run, hand: ByHand, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_at_rest_is_seen_where_it_stands(run: Run, hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aio.runs.time, "monotonic", lambda: 0.0)
     run.play()
     while hand.steps_and_look[1]:
@@ -363,7 +361,9 @@ def test_a_worker_that_fails_is_told_and_a_reset_recovers(run: Run, hand: ByHand
 
 def test_a_run_that_cannot_start_is_told_and_other_settings_recover(hand: ByHand) -> None:
     run = Run(OWN, hand)
-    hand.fail(pytest.raises(ValueError, begin, OWN, None).value)
+    with pytest.raises(ValueError, match="Expected either") as caught:
+        begin(OWN, None)
+    hand.fail(caught.value)
     view = run.view()
     assert view.status == "failed"
     assert view.trouble.startswith("Training failed: Expected either a target in the settings or data")
@@ -389,9 +389,7 @@ def test_an_executor_that_takes_no_work_is_told(run: Run, hand: ByHand, when: st
         run.reset()
     assert run.wait(0)
     assert run.view().status == "failed"
-    assert run.view().trouble == (
-        "Training failed: cannot schedule new futures after shutdown. Reset to start afresh."
-    )
+    assert run.view().trouble == ("Training failed: cannot schedule new futures after shutdown. Reset to start afresh.")
 
 
 def test_a_run_that_diverged_is_stopped_until_its_settings_change(hand: ByHand) -> None:

@@ -459,6 +459,17 @@ def test_a_flow_shares_nothing_with_the_state_it_comes_from(trained: TrainState)
     assert same(dict(flow_of(trained).state_dict()), trained.weights | trained.average)
 
 
+def test_a_flow_stays_as_it_is_while_its_run_goes_on(trained: TrainState) -> None:
+    x = trained.dataset().held_out
+    flow, lent = flow_of(trained), flow_of(trained, shared=True)
+    assert torch.equal(flow.log_prob(x), lent.log_prob(x))
+    before = flow.log_prob(x).detach()
+    later = advance(trained, 2)
+    evaluate(later)
+    assert torch.equal(flow.log_prob(x), before)
+    assert not torch.equal(flow_of(later).log_prob(x), before)
+
+
 def test_a_flow_is_shown_with_its_average_weights_or_as_it_is(trained: TrainState) -> None:
     shown, raw = flow_of(trained), flow_of(trained, averaged=False)
     assert same(dict(raw.state_dict()), trained.weights)

@@ -27,7 +27,7 @@ class Session:
     """What the controls say. The run may still have other settings: those wait for a reset."""
     run: Run | None = None
     notices: list[str] = field(default_factory=list)
-    """What the visitor should be told once about the link they came by."""
+    """What could not be taken from the link that the visitor came by; told until they change a setting."""
     quantity: Quantity = "learned"
     scale: Scale = "linear"
     link_taken: bool = False
@@ -55,17 +55,20 @@ class Session:
         """Take settings that come from elsewhere than the controls."""
         self.config, self.impose = config, True
 
-    def follow_settings(self) -> None:
-        """Let the run follow the controls as far as it can without losing anything.
+    def follow(self, config: RunConfig) -> None:
+        """Take what the controls say, and let the run follow as far as it can without losing anything.
 
         Training settings hold from the next step on. Others start a fresh run where nothing was learned yet; else
         they wait for a reset.
         """
+        if config != self.config:
+            self.notices = []
+        self.config, self.impose = config, False
         run = self.ensure_run()
-        if run.config.training != self.config.training:
-            run.set_training(**dict(self.config.training))
-        if run.config != self.config and run.untouched:
-            run.reset(self.config)
+        if run.config.training != config.training:
+            run.set_training(**dict(config.training))
+        if run.config != config and run.untouched:
+            run.reset(config)
 
     def close(self) -> None:
         """Called when the visitor has gone: nothing is computed for them from here on."""

@@ -17,9 +17,9 @@ from aio.ui.controls import waiting_for_reset
 from aio.ui.live import live_figure
 from aio.ui.session import Session
 
-__all__ = ["live", "reset", "tick_of"]
+__all__ = ["live", "reset", "tick_of", "transport"]
 
-TICK_SECONDS = 0.08  # a little faster than snapshots come, so that none waits long
+TICK_SECONDS = 0.1  # as often as snapshots come
 PANEL_HEIGHT = 345
 LOSS_HEIGHT = 210
 LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
@@ -35,28 +35,43 @@ LEGEND = (
 QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Difference"}
 
 
-def tick_of(session: Session) -> float | None:
+def tick_of(view: RunView) -> float | None:
     """How often the live part is drawn: not at all while nothing can change."""
-    return TICK_SECONDS if session.ensure_run().view().busy else None
+    return TICK_SECONDS if view.busy else None
 
 
-def reset(session: Session, *, seed: int | None = None) -> None:
-    """Start afresh with what the controls say, or with another seed."""
-    if seed is not None:
-        session.change(session.config.changed(seed=seed))
+def reset(session: Session) -> None:
+    """Start afresh with what the controls say."""
     session.ensure_run().reset(session.config)
 
 
-def live(session: Session, ticking: bool) -> None:
-    """Everything that changes while the run goes on. Drawn again at each tick; it never waits for training."""
-    run = session.ensure_run()
-    view = run.view()
+def new_seed(session: Session) -> None:
+    """Start afresh with the next seed."""
+    session.change(session.config.changed(seed=session.config.seed + 1))
+    reset(session)
+
+
+def transport(session: Session) -> None:
+    """Train, pause, step, reset, and a word where it matters: what changes when the visitor or the run decides."""
+    view = session.ensure_run().view()
     _transport(session, view)
     _words(session, view)
+
+
+def live(session: Session, drawn: RunView, ticking: bool) -> None:
+    """The numbers and pictures. Drawn again at each tick; it never waits for training.
+
+    Args:
+        session: the visitor's.
+        drawn: the run as the rest of the page shows it.
+        ticking: whether this part is drawn again by itself.
+    """
+    view = session.ensure_run().view()
     _numbers(view)
     _pictures(session, view)
-    if ticking and tick_of(session) is None:
-        st.rerun()  # the whole page, which then draws this part without a tick
+    changed = (view.status, view.trouble is None) != (drawn.status, drawn.trouble is None)
+    if changed or (ticking and not view.busy):
+        st.rerun()  # the whole page: its words and buttons have changed, or this part needs its tick no longer
 
 
 # ---------------------------------------------------------------------- transport
@@ -67,27 +82,23 @@ def _transport(session: Session, view: RunView) -> None:
     playing = view.status == "playing"
     halted = view.status in ("stopped", "failed")
     with st.container(key="transport", horizontal=True, gap="small", vertical_alignment="center"):
-        if st.button(
+        st.button(
             "Pause" if playing else "Train",
             key="train",
             type="primary",
             icon=":material/pause:" if playing else ":material/play_arrow:",
             shortcut="Space",
             disabled=halted,
-        ):
-            run.pause() if playing else run.play()
-            st.rerun()
+            on_click=run.pause if playing else run.play,
+        )
         for steps in STEP_BUTTONS:
             about = f"Train {steps} step{'s' if steps > 1 else ''}, then pause."
-            if st.button(f"+{steps}", key=f"step_{steps}", disabled=halted, help=about):
-                run.step(steps)
-                st.rerun()
-        if st.button("Reset", key="reset", icon=":material/restart_alt:"):
-            reset(session)
-            st.rerun()
-        if st.button("New seed", key="new_seed", icon=":material/casino:", help="Start afresh with the next seed."):
-            reset(session, seed=session.config.seed + 1)
-            st.rerun()
+            st.button(
+                f"+{steps}", key=f"step_{steps}", disabled=halted, help=about, on_click=run.step, args=(steps,)
+            )  # fmt: skip
+        st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=reset, args=(session,))
+        about = "Start afresh with the next seed."
+        st.button("New seed", key="new_seed", icon=":material/casino:", help=about, on_click=new_seed, args=(session,))
         st.html(LEGEND)
 
 
@@ -95,34 +106,30 @@ def _transport(session: Session, view: RunView) -> None:
 
 
 def _words(session: Session, view: RunView) -> None:
+    run, flow = session.ensure_run(), view.config.flow
     waiting = waiting_for_reset(session.config, view.config)
     if waiting:
         st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")
     if view.trouble:
         st.error(view.trouble, icon=":material/error:")
-        if view.best_step is not None and st.button(
-            f"Back to step {view.best_step:,}, the best so far", key="back_to_best"
-        ):
-            session.ensure_run().back_to_best()
-            st.rerun()
-    flow = view.config.flow
+        if view.best_step is not None:
+            about = f"Back to step {view.best_step:,}, the best so far"
+            st.button(about, key="back_to_best", icon=":material/history:", on_click=run.back_to_best)
     if all(flow.block_config(i).gin for i in range(flow.blocks)):
         st.info(
             "GIN in two dimensions is a shear: with one active channel, s minus its mean is 0. Every block keeps "
             "areas, so in standardised units the density can nowhere exceed 1/(2π), the maximum of the base.",
             icon=":material/lightbulb:",
         )
-    if view.snapshot is not None and view.snapshot.config == view.config and view.snapshot.dead_axes:
-        axes = " and ".join(AXIS_NAMES[axis] for axis in view.snapshot.dead_axes)
-        chance = dead_axis_probability(flow)
+    shot = view.snapshot
+    if shot is not None and shot.config == view.config and shot.dead_axes:
+        axes = " and ".join(AXIS_NAMES[axis] for axis in shot.dead_axes)
         st.info(
             f"This draw of hard permutations never transforms {axes}: along that axis the flow can only shift and "
-            f"scale. Drawn at random, {flow.blocks} block(s) leave an axis out with probability {chance:.2%}.",
+            f"scale. {flow.blocks} such block(s) leave an axis out with probability {dead_axis_probability(flow):.2%}.",
             icon=":material/lightbulb:",
         )
-        if st.button("Draw again", key="draw_again", icon=":material/casino:"):
-            reset(session, seed=session.config.seed + 1)
-            st.rerun()
+        st.button("Draw again", key="draw_again", icon=":material/casino:", on_click=new_seed, args=(session,))
 
 
 # ---------------------------------------------------------------------- pictures
