@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Status = Literal["starting", "ready", "playing", "stopped", "failed"]
 
-PIECE_SECONDS = 0.07  # of training, between two snapshots: with the snapshot itself, about ten a second
+PIECE_SECONDS = 0.05  # of training, between two snapshots, which cost nearly as much
 MAX_STEPS = 2_000  # in one piece
 SLOW_SECONDS = 0.12  # between two snapshots where the visitor sets the steps from one to the next
 UNSEEN_SECONDS = 1.0  # a snapshot that nobody has looked at is replaced no more often than this

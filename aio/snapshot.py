@@ -11,14 +11,23 @@ from torch import Tensor
 
 from aio.config import DataConfig, RunConfig
 from aio.inspection import dead_axes
-from aio.training import EVALUATE_EVERY, Dataset, Evaluation, TrainState, evaluate, flow_of, learning_rate
+from aio.training import (
+    EVALUATE_EVERY,
+    ROUND_TRIP_POINTS,
+    Dataset,
+    Evaluation,
+    TrainState,
+    flow_of,
+    learning_rate,
+    measured,
+)
 
 __all__ = ["Snapshot", "data_extent", "lattice", "snapshot", "true_log_density"]
 
 CELLS = 64  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
 POINTS_SHOWN = 300
 GRID_LINES = 15
-GRID_POINTS = 61  # along one line: smooth at the size it is drawn
+GRID_POINTS = 49  # along one line: smooth at the size it is drawn
 BASE_REACH = 3.0  # the base's grid covers ±3 standard deviations, 98.9 % of a standard normal's mass in 2-D
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
@@ -63,7 +72,6 @@ def snapshot(state: TrainState) -> Snapshot:
     """Compute what is seen of a run. Pure: the same state gives the same arrays."""
     data = state.dataset()
     extent = data_extent(state.config.data, data)
-    measured = evaluate(state)
     flow = flow_of(state, shared=True)
     shown = data.train[:POINTS_SHOWN].to(flow.loc.dtype)
     cells = _cell_centres(extent).to(flow.loc.dtype)
@@ -72,15 +80,20 @@ def snapshot(state: TrainState) -> Snapshot:
     latent_points = flow.base.sample(POINTS_SHOWN, torch.Generator().manual_seed(SAMPLE_SEED))
     with torch.inference_mode():
         # One pass each way: for batches of this size half of a pass is the cost of its operations, not of its points.
-        z, log_det = flow(torch.cat([cells, shown, grid.reshape(-1, 2)]))
-        x, _ = flow.inverse(torch.cat([latent_points, base_grid.reshape(-1, 2)]))
-        log_density = flow.base.log_prob(z[: len(cells)]) + log_det[: len(cells)]
-    _, data_in_latent, grid_in_latent = z.split([len(cells), len(shown), len(z) - len(cells) - len(shown)])
-    samples, base_grid_in_data = x.split([POINTS_SHOWN, len(x) - POINTS_SHOWN])
+        judged = data.held_out
+        points = [judged, cells, shown, grid.reshape(-1, 2)]
+        z, log_det = flow(torch.cat(points))
+        latent = [z[:ROUND_TRIP_POINTS], latent_points, base_grid.reshape(-1, 2)]
+        x, _ = flow.inverse(torch.cat(latent))
+        log_q = flow.base.log_prob(z) + log_det
+    log_q_judged, log_density, *_ = log_q.split([len(p) for p in points])
+    _, _, data_in_latent, grid_in_latent = z.split([len(p) for p in points])
+    back, samples, base_grid_in_data = x.split([len(p) for p in latent])
+    evaluation = measured(log_q_judged, data.held_out_log_prob, data.entropy, back[: len(judged)], judged)
     return Snapshot(
         config=state.config,
         step=state.step,
-        evaluation=measured,
+        evaluation=evaluation,
         extent=extent,
         log_density=log_density.reshape(CELLS, CELLS).numpy(),
         data=shown.numpy(),
@@ -89,7 +102,7 @@ def snapshot(state: TrainState) -> Snapshot:
         base_grid_in_data=base_grid_in_data.reshape(base_grid.shape).numpy(),
         samples=samples.numpy(),
         train_curve=(state.train_nll.last_index + 1, state.train_nll.points),
-        held_out_curve=_held_out_curve(state, measured.nll),
+        held_out_curve=_held_out_curve(state, evaluation.nll),
         parameters=sum(p.numel() for p in flow.parameters()),
         learning_rate=learning_rate(state.step, state.config.training),
         dead_axes=dead_axes(flow),
@@ -101,7 +114,7 @@ def lattice(extent: tuple[float, float, float, float]) -> np.ndarray:
     """A square grid as lines: GRID_LINES along x then as many along y, (2 · GRID_LINES, GRID_POINTS, 2), float32.
 
     >>> lattice((0, 1, 0, 1)).shape
-    (30, 61, 2)
+    (30, 49, 2)
     """
     xmin, xmax, ymin, ymax = extent
     along, across = np.linspace(0, 1, GRID_POINTS), np.linspace(0, 1, GRID_LINES)

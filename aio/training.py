@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "flow_of",
     "learning_rate",
+    "measured",
     "start",
 ]
 
@@ -273,17 +274,30 @@ def evaluate(state: TrainState, points: int | None = None) -> Evaluation:
     if points is not None and target is not None:
         x = target.sample(points, _generator(state.config.seed, STREAM_EVALUATION), torch.float64)
         log_p = target.log_prob(x)
-    flow = _loaded(state, averaged=True)
+    flow = flow_of(state, shared=True)
     with torch.inference_mode():
-        log_q = flow.log_prob(x).double()
-        some = x[:ROUND_TRIP_POINTS]
-        back = flow.inverse(flow(some)[0])[0]
-        round_trip_error = (back - some).norm(dim=1).max().item()
+        z, log_det = flow(x)
+        back = flow.inverse(z[:ROUND_TRIP_POINTS])[0]
+    return measured(flow.base.log_prob(z) + log_det, log_p, data.entropy, back, x)
+
+
+def measured(log_q: Tensor, log_p: Tensor | None, entropy: float | None, back: Tensor, points: Tensor) -> Evaluation:
+    """An evaluation from what a flow made of held-out points.
+
+    Args:
+        log_q: the flow's log density of the points, (M,), nats.
+        log_p: the truth's, (M,); None where it is unknown.
+        entropy: H(p), nats; None where it is unknown.
+        back: the first points, carried to latent space and back, (R, 2).
+        points: the points, (M, 2).
+    """
+    log_q = log_q.double()
     nll, nll_stderr = _mean_and_stderr(-log_q)
     kl = kl_stderr = None
     if log_p is not None:
         kl, kl_stderr = _mean_and_stderr(log_p - log_q)
-    return Evaluation(nll, nll_stderr, data.entropy, kl, kl_stderr, round_trip_error)
+    round_trip_error = (back - points[: len(back)]).norm(dim=1).max().item()
+    return Evaluation(nll, nll_stderr, entropy, kl, kl_stderr, round_trip_error)
 
 
 _modules = threading.local()

@@ -28,77 +28,82 @@ def loss_curve(
         floor: H(p), nats; None where it is unknown.
         kl: KL(p‖q), nats, the gap between curve and floor at the end.
     """
-    figure = go.Figure(layout=_layout())
     top = float(held_out[1][0])
     lowest = min(float(np.min(held_out[1])), floor if floor is not None else np.inf)
     span = max(top - lowest, 0.1)
     last = max(FIRST_SPAN, int(held_out[0][-1]))
-    train_steps, train_values = train
-    figure.add_trace(_line(train_steps, train_values, "training", TEXT, 1.2, opacity=0.35))
-    # Step 0 has no place on a logarithmic axis: the curve enters at step 1 with the untrained flow.
-    figure.add_trace(_line(np.maximum(held_out[0], 1), held_out[1], "held out", MODEL, 2.2))
+    traces = [
+        _line(*train, "training", TEXT, 1.2, opacity=0.35),
+        # Step 0 has no place on a logarithmic axis: the curve enters at step 1 with the untrained flow.
+        _line(np.maximum(held_out[0], 1), held_out[1], "held out", MODEL, 2.2),
+    ]
+    layout = _layout()
     if floor is not None:
-        figure.add_trace(_line(np.array([1, last]), np.array([floor, floor]), "floor H(p)", TRUTH, 1.4, dash="dash"))
+        traces.append(_line(np.array([1, last]), np.array([floor, floor]), "floor H(p)", TRUTH, 1.4, dash="dash"))
         if kl is not None:
-            _mark_gap(figure, int(held_out[0][-1]), float(held_out[1][-1]), floor, kl)
-    figure.update_xaxes(range=[0, float(np.log10(last * 1.25))])
-    figure.update_yaxes(range=[lowest - HEADROOM * span, top + HEADROOM * span])
-    return figure
+            step, nll = max(1, int(held_out[0][-1])), float(held_out[1][-1])
+            traces.append(_gap(step, nll, floor))
+            layout["annotations"] = [_gap_label(step, nll, kl)]
+    layout["xaxis"]["range"] = [0, float(np.log10(last * 1.25))]
+    layout["yaxis"]["range"] = [lowest - HEADROOM * span, top + HEADROOM * span]
+    return go.Figure({"data": traces, "layout": layout})
 
 
-def _mark_gap(figure: go.Figure, step: int, nll: float, floor: float, kl: float) -> None:
-    x = max(step, 1)
-    figure.add_trace(
-        go.Scatter(
-            x=[x, x],
-            y=[floor, nll],
-            mode="lines+markers",
-            line={"width": 1.2, "color": MODEL},
-            marker={"symbol": "line-ew", "size": 7, "line": {"width": 1.2, "color": MODEL}},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-    )
-    figure.add_annotation(
-        x=float(np.log10(x)),
-        y=nll,
-        text=f"KL {kl:.3f}",
-        showarrow=False,
-        xanchor="right",
-        yanchor="bottom",
-        yshift=6,
-        font={"size": KL_LABEL_SIZE, "color": MODEL},
-        bgcolor=BACKGROUND,
-    )
+def _gap(step: int, nll: float, floor: float) -> dict:
+    return {
+        "type": "scatter",
+        "x": [step, step],
+        "y": [floor, nll],
+        "mode": "lines+markers",
+        "line": {"width": 1.2, "color": MODEL},
+        "marker": {"symbol": "line-ew", "size": 7, "line": {"width": 1.2, "color": MODEL}},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _gap_label(step: int, nll: float, kl: float) -> dict:
+    return {
+        "x": float(np.log10(step)),
+        "y": nll,
+        "text": f"KL {kl:.3f}",
+        "showarrow": False,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "yshift": 6,
+        "font": {"size": KL_LABEL_SIZE, "color": MODEL},
+        "bgcolor": BACKGROUND,
+    }
 
 
 def _line(
     x: np.ndarray, y: np.ndarray, name: str, colour: str, width: float, *, dash: str = "solid", opacity: float = 1.0
-) -> go.Scatter:
-    return go.Scatter(
-        x=x.astype(np.float32),
-        y=y.astype(np.float32),
-        name=name,
-        mode="lines",
-        opacity=opacity,
-        line={"width": width, "color": colour, "dash": dash},
-        hovertemplate="step %{x:,}: %{y:.3f} nats<extra>" + name + "</extra>",
-    )
+) -> dict:
+    return {
+        "type": "scatter",
+        "x": x.astype(np.float32),
+        "y": y.astype(np.float32),
+        "name": name,
+        "mode": "lines",
+        "opacity": opacity,
+        "line": {"width": width, "color": colour, "dash": dash},
+        "hovertemplate": "step %{x:,}: %{y:.3f} nats<extra>" + name + "</extra>",
+    }
 
 
-def _layout() -> go.Layout:
+def _layout() -> dict:
     small = {"size": 10}
-    return go.Layout(
-        margin={"l": 44, "r": 10, "t": 6, "b": 34},
-        xaxis={
+    return {
+        "margin": {"l": 44, "r": 10, "t": 6, "b": 34},
+        "xaxis": {
             "type": "log",
             "title": {"text": "step", "font": {"size": 11}, "standoff": 4},
             "tickfont": small,
             "dtick": 1,
             "showgrid": False,
         },
-        yaxis={"title": {"text": "NLL, nats", "font": {"size": 11}, "standoff": 4}, "tickfont": small, "nticks": 5},
-        legend={
+        "yaxis": {"title": {"text": "NLL, nats", "font": {"size": 11}, "standoff": 4}, "tickfont": small, "nticks": 5},
+        "legend": {
             "orientation": "h",
             "x": 1,
             "xanchor": "right",
@@ -107,6 +112,6 @@ def _layout() -> go.Layout:
             "font": {"size": 11},
             "bgcolor": "rgba(0,0,0,0)",
         },
-        hovermode="x unified",
-        uirevision="kept",
-    )
+        "hovermode": "x unified",
+        "uirevision": "kept",
+    }

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from aio.figures.palette import DATA, LATENT
 from aio.ui.session import Session, session
 
 __all__ = ["PAGES", "Page", "frame"]
 
 STYLE = Path(__file__).with_name("style.css")
+
+
+LEGEND = (
+    f'<div class="legend"><span><i style="background:{DATA}"></i>data</span>'
+    f'<span><i style="background:{LATENT}"></i>latent</span>'
+    '<span><b></b>model</span><span><b class="dashed"></b>truth</span></div>'
+)
 
 
 @dataclass(frozen=True)
@@ -55,4 +63,5 @@ def frame(path: str, *, side_bar: bool = False) -> Session:
         for other in PAGES:
             with st.container(key="here" if other is page else f"to_{other.title.lower()}", width="content"):
                 st.page_link(other.path, label=other.title)
+        st.html(LEGEND)
     return here

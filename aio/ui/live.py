@@ -8,6 +8,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
+from aio.figures.plane import ColourScale
+
+__all__ = ["HEAD_HEIGHT", "TRACE_TYPES", "encoded", "live_figure"]
+
+HEAD_HEIGHT = 50  # CSS pixels of the heading and the line below it; the same in live_figure.css
+
 # What the vendored plotly-cartesian bundle can draw. Plotly would silently draw any other trace as a scatter.
 TRACE_TYPES = (
     "bar",
@@ -26,7 +32,7 @@ TRACE_TYPES = (
 
 
 def live_figure(
-    figure: go.Figure | dict,
+    figure: go.Figure | dict | bytes,
     *,
     key: str,
     step: int,
@@ -34,6 +40,9 @@ def live_figure(
     label: str,
     width: Literal["stretch"] | int = "stretch",
     static: bool = False,
+    title: str = "",
+    about: str = "",
+    scale: ColourScale | None = None,
 ) -> None:
     """Draw a figure, and on the next call with the same key redraw it in place.
 
@@ -49,14 +58,17 @@ def live_figure(
     A zoom of the visitor's outlives updates unless the figure sets `uirevision`, and a double click resets it.
 
     Args:
-        figure: a figure of the trace types in `TRACE_TYPES`, or its plotly JSON as a dict. Arrays travel as base64 in a
-            figure, as lists in a dict.
+        figure: a figure of the trace types in `TRACE_TYPES`, or its plotly JSON as a dict, or what `encoded` made of
+            either. Arrays travel as base64 in a figure, as lists in a dict.
         key: names the chart on its page; also its CSS class, `.st-key-<key>`.
         step: the training step that the figure shows. It stands in the root's `data-step` once it is drawn.
         height: in CSS pixels, reserved from the first paint.
         label: what the picture shows, in words, for those who cannot see it.
         width: `"stretch"`, or CSS pixels.
         static: draw a picture that does not answer to the pointer.
+        title: a heading above the picture; it and what follows take HEAD_HEIGHT more.
+        about: a line below the heading.
+        scale: what the picture's colours mean, drawn as a strip in the place of `about`.
 
     Raises:
         ValueError: a trace is of a type that the bundle cannot draw.
@@ -67,15 +79,23 @@ def live_figure(
         ...
     ValueError: Expected traces of the types bar, box, ..., violin; got carpet. Use one of these, or ...
     """
+    body = figure if isinstance(figure, bytes) else encoded(figure)
+    header = {"step": step, "height": height, "label": label, "static": static}
+    if title:
+        header["head"] = {"title": title, "about": about, "scale": scale and scale._asdict()}
+    # Bytes, because Streamlit encodes JSON twice and parses it once more in the browser. The header stands apart on
+    # the first line, so that the browser can compare figures as bytes.
+    outer = height + (HEAD_HEIGHT if title else 0)
+    _component()(data=json.dumps(header).encode() + b"\n" + body, key=key, height=outer, width=width)
+
+
+def encoded(figure: go.Figure | dict) -> bytes:
+    """A figure as `live_figure` sends it: to be kept where the same figure is drawn again."""
     spec = figure.to_dict() if isinstance(figure, go.Figure) else figure
     _require_known_traces(spec)
     layout = {name: value for name, value in (spec.get("layout") or {}).items() if name != "template"}
-    header = {"step": step, "height": height, "label": label, "static": static}
     body = {"data": spec.get("data"), "layout": layout}
-    # Bytes, because Streamlit encodes JSON twice and parses it once more in the browser. The header stands apart on
-    # the first line, so that the browser can compare figures as bytes.
-    payload = json.dumps(header) + "\n" + json.dumps(body, cls=PlotlyJSONEncoder, separators=(",", ":"))
-    _component()(data=payload.encode(), key=key, height=height, width=width)
+    return json.dumps(body, cls=PlotlyJSONEncoder, separators=(",", ":")).encode()
 
 
 def _require_known_traces(spec: dict) -> None:

@@ -30,6 +30,8 @@ class Session:
     """What could not be taken from the link that the visitor came by; told until they change a setting."""
     quantity: Quantity = "learned"
     scale: Scale = "linear"
+    sent: dict[str, tuple] = field(default_factory=dict)
+    """What was last sent of each live figure: what it shows, and its encoding."""
     link_taken: bool = False
     impose: bool = False
     """Whether the controls on the screen must be told of settings that the visitor did not set there."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from aio.figures import carried_grid, colour_scale, density_image, loss_curve
-from aio.figures.palette import DATA, LATENT
 from aio.inspection import dead_axis_probability
 from aio.runs import RunView
 from aio.snapshot import Snapshot, true_log_density
 from aio.ui.controls import waiting_for_reset
-from aio.ui.live import live_figure
+from aio.ui.live import HEAD_HEIGHT, encoded, live_figure
 from aio.ui.session import Session
 
 __all__ = ["live", "reset", "tick_of", "transport"]
@@ -27,11 +27,6 @@ TOP_QUANTILE = 0.999  # of p over the cells: the top of the colour scale
 STEP_BUTTONS = (1, 10, 100)
 NOTHING = "–"
 AXIS_NAMES = ("x₁", "x₂")
-LEGEND = (
-    f'<div class="legend"><span><i style="background:{DATA}"></i>data</span>'
-    f'<span><i style="background:{LATENT}"></i>latent</span>'
-    '<span><b></b>model</span><span><b class="dashed"></b>truth</span></div>'
-)
 QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Difference"}
 
 
@@ -54,7 +49,9 @@ def new_seed(session: Session) -> None:
 def transport(session: Session) -> None:
     """Train, pause, step, reset, and a word where it matters: what changes when the visitor or the run decides."""
     view = session.ensure_run().view()
-    _transport(session, view)
+    with st.container(key="toolbar", horizontal=True, gap="medium", vertical_alignment="center"):
+        _transport(session, view)
+        _density_choice(session, view)
     _words(session, view)
 
 
@@ -81,7 +78,7 @@ def _transport(session: Session, view: RunView) -> None:
     run = session.ensure_run()
     playing = view.status == "playing"
     halted = view.status in ("stopped", "failed")
-    with st.container(key="transport", horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(key="transport", horizontal=True, gap="small", vertical_alignment="center", width="content"):
         st.button(
             "Pause" if playing else "Train",
             key="train",
@@ -99,7 +96,16 @@ def _transport(session: Session, view: RunView) -> None:
         st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=reset, args=(session,))
         about = "Start afresh with the next seed."
         st.button("New seed", key="new_seed", icon=":material/casino:", help=about, on_click=new_seed, args=(session,))
-        st.html(LEGEND)
+
+
+def _density_choice(session: Session, view: RunView) -> None:
+    unknown = view.config.data.target is None
+    with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center", width="content"):
+        session.quantity = st.segmented_control(
+            "Density shown", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
+            label_visibility="collapsed", disabled=unknown, default=session.quantity,
+        )  # fmt: skip
+        session.scale = "log" if st.toggle("log", session.scale == "log", key="log_scale") else "linear"
 
 
 # ---------------------------------------------------------------------- words
@@ -138,92 +144,63 @@ def _words(session: Session, view: RunView) -> None:
 def _pictures(session: Session, view: RunView) -> None:
     shot = view.snapshot
     left, middle, right = st.columns(3, gap="small")
-    with left, _panel("density"):
-        top = _density_head(session, shot)
-        if shot:
-            _density(session, shot, top)
-        else:
-            _empty(PANEL_HEIGHT)
-    with middle, _panel("latent_to_data"):
-        _title("Latent → data", "A square grid of the base, and samples, carried to data space.")
-        if shot:
-            live_figure(
-                carried_grid(shot.base_grid_in_data, shot.samples, shot.extent, of="latent"),
-                key="latent_to_data",
-                step=shot.step,
-                height=PANEL_HEIGHT,
-                label=f"Step {shot.step}: a square grid of latent space and samples, carried to data space.",
-            )
-        else:
-            _empty(PANEL_HEIGHT)
-    with right, _panel("data_to_latent"):
-        _title("Data → latent", "A square grid of data space, and data, carried to the base.")
-        if shot:
-            live_figure(
-                carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
-                key="data_to_latent",
-                step=shot.step,
-                height=PANEL_HEIGHT,
-                label=f"Step {shot.step}: a square grid of data space and data points, carried to latent space.",
-            )
-        else:
-            _empty(PANEL_HEIGHT)
-    with _panel("loss"):
-        _title("Loss", "Negative log-likelihood over steps; its gap to the floor H(p) is KL(p‖q).")
-        if shot:
-            _loss(shot)
-        else:
-            _empty(LOSS_HEIGHT)
-
-
-def _panel(name: str) -> DeltaGenerator:
-    return st.container(key=f"panel_{name}", gap="xxsmall")
-
-
-def _density_head(session: Session, shot: Snapshot | None) -> float:
-    """The choice of what to see, and the legend of its colours; returns the density at the top of the scale."""
-    truth = None if shot is None else true_log_density(shot.config.data)
-    with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center"):
-        session.quantity = st.segmented_control(
-            "Density", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
-            label_visibility="collapsed", disabled=shot is not None and truth is None, default=session.quantity,
-        )  # fmt: skip
-        session.scale = "log" if st.toggle("log", session.scale == "log", key="log_scale") else "linear"
     if shot is None:
-        return 1.0
-    top = float(np.exp(np.quantile(truth if truth is not None else shot.log_density, TOP_QUANTILE)))
-    bar = colour_scale(session.quantity, session.scale, top)
-    gradient = ", ".join(f"{colour} {share:.0%}" for share, colour in bar.colours)
-    low, high = (f"{value:.2g}".replace("-", "−") for value in (bar.low, bar.high))
-    st.html(
-        f'<div class="colour-scale"><span>{low}</span><i style="background: linear-gradient(to right, {gradient})"></i>'
-        f"<span>{high}</span><span>{bar.title}</span></div>"
-    )
-    return top
-
-
-def _density(session: Session, shot: Snapshot, top: float) -> None:
-    truth = true_log_density(shot.config.data)
-    quantity = session.quantity if truth is not None else "learned"
-    live_figure(
-        density_image(shot.log_density, truth, shot.extent, shot.data, quantity=quantity, scale=session.scale, top=top),
-        key="density",
-        step=shot.step,
-        height=PANEL_HEIGHT,
-        label=f"Step {shot.step}: {quantity} density, {session.scale} scale, as an image with data points.",
-    )
-
-
-def _loss(shot: Snapshot) -> None:
+        for place in (left, middle, right):
+            with place:
+                _empty(PANEL_HEIGHT)
+        _empty(LOSS_HEIGHT)
+        return
+    with left:
+        _density(session, shot)
+    with middle:
+        _picture(
+            session, shot, "latent_to_data", PANEL_HEIGHT,
+            lambda: carried_grid(shot.base_grid_in_data, shot.samples, shot.extent, of="latent"),
+            label="A square grid of latent space and samples, carried to data space.",
+            title="Latent → data",
+            about="A square grid of the base, and samples, carried to data space",
+        )  # fmt: skip
+    with right:
+        _picture(
+            session, shot, "data_to_latent", PANEL_HEIGHT,
+            lambda: carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
+            label="A square grid of data space and data points, carried to latent space.",
+            title="Data → latent",
+            about="A square grid of data space, and data, carried to the base",
+        )  # fmt: skip
     measured = shot.evaluation
     gap = "" if measured.kl is None else f", {measured.kl:.3f} nats above the floor"
-    live_figure(
-        loss_curve(shot.train_curve, shot.held_out_curve, measured.entropy, measured.kl),
-        key="loss",
-        step=shot.step,
-        height=LOSS_HEIGHT,
-        label=f"Step {shot.step}: held-out negative log-likelihood {measured.nll:.3f} nats{gap}.",
-    )
+    _picture(
+        session, shot, "loss", LOSS_HEIGHT,
+        lambda: loss_curve(shot.train_curve, shot.held_out_curve, measured.entropy, measured.kl),
+        label=f"Held-out negative log-likelihood {measured.nll:.3f} nats{gap}.",
+        title="Loss",
+        about="Negative log-likelihood over steps; its gap to the floor H(p) is KL(p‖q)",
+    )  # fmt: skip
+
+
+def _density(session: Session, shot: Snapshot) -> None:
+    truth = true_log_density(shot.config.data)
+    quantity, scale = (session.quantity if truth is not None else "learned"), session.scale
+    top = float(np.exp(np.quantile(truth if truth is not None else shot.log_density, TOP_QUANTILE)))
+    _picture(
+        session, shot, "density", PANEL_HEIGHT,
+        lambda: density_image(shot.log_density, truth, shot.extent, shot.data, quantity=quantity, scale=scale, top=top),
+        label=f"{QUANTITY_NAMES[quantity]} density, {scale} scale, as an image with data points.",
+        title=f"{QUANTITY_NAMES[quantity]} density",
+        scale=colour_scale(quantity, scale, top),
+    )  # fmt: skip
+
+
+def _picture(
+    session: Session, shot: Snapshot, key: str, height: int, draw: Callable[[], go.Figure], *, label: str, **head: Any
+) -> None:
+    """Draw a figure of a snapshot, or send again what was sent of it before: ticks may come faster than snapshots."""
+    what = (id(shot), session.quantity, session.scale)
+    if session.sent.get(key, (None,))[0] != what:
+        session.sent[key] = what, shot, encoded(draw())  # the snapshot is kept, so that its id stays its own
+    body = session.sent[key][-1]
+    live_figure(body, key=key, step=shot.step, height=height, label=f"Step {shot.step}: {label}", **head)
 
 
 def _numbers(view: RunView) -> None:
@@ -244,8 +221,4 @@ def _numbers(view: RunView) -> None:
 
 def _empty(height: int) -> None:
     """The place of a figure that is still to come."""
-    st.html(f'<div class="to-come" style="height: {height}px"></div>')
-
-
-def _title(title: str, about: str) -> None:
-    st.html(f'<div class="panel-title">{escape(title)}</div><div class="panel-about">{escape(about)}</div>')
+    st.html(f'<div class="to-come" style="height: {height + HEAD_HEIGHT}px"></div>')

@@ -1,3 +1,4 @@
+import { drawHead } from "./head.js";
 import { plotly } from "./plotly.js";
 import { Theme } from "./theme.js";
 
@@ -7,6 +8,7 @@ import { Theme } from "./theme.js";
  * @property {number} height in CSS pixels
  * @property {string} label the picture in words
  * @property {boolean} static whether the picture ignores the pointer
+ * @property {import("./head.js").Head} [head] what stands above the picture
  * @property {Uint8Array} body the figure as JSON
  */
 
@@ -21,6 +23,8 @@ const coarsePointer = matchMedia("(pointer: coarse)");
  */
 export class LiveFigure {
   #root = document.createElement("div");
+  #head = document.createElement("div");
+  #frame = document.createElement("div");
   #plot = document.createElement("div");
   #image = document.createElement("div");
   #message = document.createElement("p");
@@ -45,7 +49,9 @@ export class LiveFigure {
     // over the plot, which they do not.
     this.#plot.ariaHidden = "true";
     this.#image.role = "img";
-    this.#root.append(this.#plot, this.#image, this.#message);
+    this.#frame.className = "live-figure-frame";
+    this.#frame.append(this.#plot, this.#image, this.#message);
+    this.#root.append(this.#head, this.#frame);
     parent.append(this.#root);
     this.#resizes.observe(this.#root);
     this.#sightings.observe(this.#root);
@@ -53,7 +59,8 @@ export class LiveFigure {
 
   /** @param {Payload} payload takes the place of any that is not drawn yet */
   update(payload) {
-    this.#root.style.height = `${payload.height}px`;
+    drawHead(this.#head, payload.head);
+    this.#frame.style.height = `${payload.height}px`;
     this.#image.ariaLabel = payload.label;
     this.#wanted = payload;
     this.#schedule();

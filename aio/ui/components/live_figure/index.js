@@ -6,6 +6,7 @@
  */
 import { LiveFigure } from "./figure.js";
 // Named here as well, so that the browser fetches them together with figure.js.
+import "./head.js";
 import "./plotly.js";
 import "./theme.js";
 
