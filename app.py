@@ -16,14 +16,13 @@ with words:
     if st.button("Train it live", type="primary", icon=":material/play_arrow:", key="train_it_live"):
         session.ensure_run().play()
         st.switch_page("pages/train.py")
-    st.caption(
+    st.markdown(
         "Every target has a known density, so the loss has a known floor: what is left above it is the "
         "Kullback–Leibler divergence, in nats, with its standard error."
     )
 with picture:
     st.image(
         "assets/train.png",
-        caption="The Train page, a few seconds after pressing Train.",
         alt="Three square pictures, learned density, latent grid in data space and data grid in latent space, over a "
         "loss curve that falls towards its floor.",
     )

@@ -20,7 +20,7 @@ def main() -> None:
     head = (
         "# Results\n\n"
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, {versions}. Ratios within this run count; absolute times belong to the machine.\n"
+        f"{platform.python_version()}, {versions}. Ratios within this run count; absolute times are the machine's.\n"
     )
     RESULTS.write_text("\n".join([head, *sections]))
     print(RESULTS.read_text())

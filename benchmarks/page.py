@@ -17,10 +17,16 @@ from playwright.sync_api import Page, sync_playwright
 REPOSITORY = Path(__file__).parents[1]
 FIGURES = ("density", "latent_to_data", "data_to_latent", "loss")
 MEASURED_SECONDS = 20
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WATCH_LONG_TASKS = """
   window.longTasks = 0;
   new PerformanceObserver((list) => { for (const e of list.getEntries()) window.longTasks += e.duration; })

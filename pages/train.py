@@ -11,8 +11,6 @@ with st.sidebar:
     session.follow(settings_panel(session.config, impose=session.impose))
 if st.query_params.to_dict() != session.link:
     st.query_params.from_dict(session.link)
-for notice in session.notices:
-    st.warning(notice)
 transport(session)
 drawn = session.ensure_run().view()
 tick = tick_of(drawn)

@@ -52,7 +52,8 @@ def transport(session: Session) -> None:
     with st.container(key="toolbar", horizontal=True, gap="medium", vertical_alignment="center"):
         _transport(session, view)
         _density_choice(session, view)
-    _words(session, view)
+    with st.container(key="words", gap="small"):  # always there: what follows keeps its place, and its live figures
+        _words(session, view)
 
 
 def live(session: Session, drawn: RunView, ticking: bool) -> None:
@@ -113,6 +114,8 @@ def _density_choice(session: Session, view: RunView) -> None:
 
 def _words(session: Session, view: RunView) -> None:
     run, flow = session.ensure_run(), view.config.flow
+    for notice in session.notices:
+        st.warning(notice, icon=":material/link_off:")
     waiting = waiting_for_reset(session.config, view.config)
     if waiting:
         st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")

@@ -139,6 +139,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed and SERVERS in item.config.stash:
         for server in item.config.stash[SERVERS].running.values():
+            if not server.log.exists():  # the session is at its end
+                continue
             lines = server.log.read_text().splitlines()[-LOG_LINES:]
             report.sections.append((f"streamlit run {server.script}", "\n".join(lines)))
     return report
