@@ -133,9 +133,10 @@ def _words(session: Session, view: RunView) -> None:
     shot = view.snapshot
     if shot is not None and shot.config == view.config and shot.dead_axes:
         axes = " and ".join(AXIS_NAMES[axis] for axis in shot.dead_axes)
+        blocks = "one block" if flow.blocks == 1 else f"{flow.blocks} blocks"
         st.info(
-            f"This draw of hard permutations never transforms {axes}: along that axis the flow can only shift and "
-            f"scale. {flow.blocks} such block(s) leave an axis out with probability {dead_axis_probability(flow):.2%}.",
+            f"In this draw of hard permutations no coupling transforms {axes}: the flow can only shift and scale it. "
+            f"With {blocks}, a random draw leaves an axis out with probability {dead_axis_probability(flow):.2%}.",
             icon=":material/lightbulb:",
         )
         st.button("Draw again", key="draw_again", icon=":material/casino:", on_click=new_seed, args=(session,))

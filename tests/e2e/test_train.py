@@ -186,14 +186,14 @@ def test_a_bad_link_is_told_and_the_rest_of_it_holds(open_train):
 
 def test_a_dead_axis_is_told_and_drawn_again(open_train):
     page = open_train("?permutation=hard&blocks=1")
-    expect(page.get_by_text("never transforms")).to_contain_text("100.00%")
+    expect(page.get_by_text("no coupling transforms")).to_contain_text("100.00%")
     page = open_train("?permutation=hard&blocks=2&seed=0")
     for _ in range(12):  # each draw leaves an axis with probability ½
-        if not page.get_by_text("never transforms").count():
+        if not page.get_by_text("no coupling transforms").count():
             break
         button(page, "draw_again").click()
         page.wait_for_timeout(1_000)
-    expect(page.get_by_text("never transforms")).to_have_count(0)
+    expect(page.get_by_text("no coupling transforms")).to_have_count(0)
 
 
 def test_divergence_is_explained_and_the_best_state_comes_back(open_train):
