@@ -361,3 +361,20 @@ def test_the_scale_of_densities_grows_in_lightness() -> None:
     lightness = [contrast(colour, "#000000") for colour in colours]
     assert lightness == sorted(lightness)
     assert plotly.colors.hex_to_rgb(colours[-1]) == plotly.colors.hex_to_rgb(plotly.colors.sequential.Cividis[-1])
+
+
+# ---------------------------------------------------------------------- colours
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#0f151c"], ids=["light", "dark"])
+@pytest.mark.parametrize("colour", [DATA, LATENT], ids=["data", "latent"])
+def test_data_and_latent_are_told_from_either_background(colour: str, background: str) -> None:
+    darker, lighter = sorted([luminance(colour), luminance(background)])
+    assert (lighter + 0.05) / (darker + 0.05) >= 3

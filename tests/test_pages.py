@@ -1,5 +1,6 @@
 """The pages as scripts, without a browser: they run, and their controls are the settings."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,12 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def a_new_visitor():
-    """AppTest gives every visitor the same session: forget what the last one left."""
+def a_new_visitor(monkeypatch):
+    """AppTest gives every visitor the same session: forget what the last one left.
+
+    It also leaves the page as `__main__`, which a process that is spawned later would run.
+    """
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     st.cache_resource.clear()
 
 

@@ -42,25 +42,25 @@ TARGET = Control(
 )  # fmt: skip
 BLOCK = (
     Control("alpha", "Clamp α", "slider",
-            "One block may stretch or squeeze its active channel by a factor of e^−α to e^α. Try 0.5 on thin moons: "
-            "the flow runs out of stretch.", step=0.1, format="%.1f"),
+            "One coupling stretches or squeezes its active channel by a factor between e^−α and e^α. A small α "
+            "leaves it little to work with.", step=0.1, format="%.1f"),
     Control("permutation", "Permutation", "choice",
             "What mixes the two channels after each coupling. Hard: the identity or a swap, drawn at random. Soft: a "
             "fixed random rotation. With mirrors below, it is what they start from.", options=("hard", "soft")),
     Control("mirrors", "Householder mirrors", "slider",
-            "Trained reflections per block, multiplied onto the permutation; 0 turns them off. An odd number mirrors "
-            "the plane, an even number turns it. Volumes stay as they are.", step=1),
+            "Trained reflections per block, multiplied onto the permutation; 0 turns them off. Each flips the "
+            "orientation of the plane; areas stay as they are.", step=1),
     Control("gin", "GIN: keep volumes", "switch",
-            "Take the mean out of s, and leave the global scale out. In two dimensions s becomes 0: the block is a "
-            "shear, and the density can nowhere exceed that of the base."),
+            "Take the mean out of s, and leave the global scale out. In two dimensions s becomes 0, the block is a "
+            "shear, and areas stay as they are."),
     Control("reverse", "Reverse permutation", "switch",
-            "Undo the permutation before the coupling as well: each block couples along axes of its own and returns."),
+            "Apply the inverse permutation before the coupling: the block couples along turned axes, and turns back."),
 )  # fmt: skip
 FLOW = (
     Control("blocks", "Blocks", "slider", "AllInOneBlocks in a row. More blocks bend more, and train slower.", step=1),
     Control("width", "Subnet width", "steps", "Units in each hidden layer of the networks that compute s and t.",
             options=(4, 8, 16, 32, 64, 128, 256)),
-    Control("depth", "Subnet depth", "slider", "Their hidden layers; 0 leaves a linear map of x₁.", step=1),
+    Control("depth", "Subnet depth", "slider", "Their hidden layers; 0 leaves an affine map of x₁.", step=1),
     Control("activation", "Activation", "choice", "The nonlinearity of those networks.", options=tuple(ACTIVATIONS)),
     Control("points", "Training points", "steps",
             "Size of the training set. With few points the flow learns them by heart: the two curves part.",
