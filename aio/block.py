@@ -105,7 +105,8 @@ class AllInOneBlock(InvertibleModule):
         dims_in: one shape, [(channels,)] or [(channels, *spatial)] with up to three spatial axes.
         dims_c: shapes of the conditions; their spatial axes are those of the input.
         subnet_constructor: called as f(channels_in, channels_out), returns the conditioner network.
-        affine_clamping: α > 0. One block stretches an active channel by a factor within [e^−α, e^α].
+        affine_clamping: α > 0. One coupling stretches an active channel by a factor within [e^−α, e^α]; under
+            gin_block, with n active values, within e^±2α(n−1)/n.
         gin_block: make the coupling volume preserving [2].
         global_affine_init: the value of Ψ before training; in (0, 10) for SIGMOID, else positive.
         global_affine_type: Ψ(g) is 10 σ(g − 2) (SIGMOID), 0.1 softplus(g; β = 0.5) (SOFTPLUS), or e^g (EXP).

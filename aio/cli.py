@@ -51,7 +51,7 @@ app = typer.Typer(
 
 ModelOption = Annotated[Path, typer.Option("--model", metavar="DIR", help="Folder that `train --out` wrote.")]
 SeedOption = Annotated[
-    int | None, typer.Option(metavar="N", help="Seed of everything drawn, from 0 to 2147483647. [default: 0]")
+    int | None, typer.Option(metavar="N", help="Seed of everything drawn, from 0 to 1073741823. [default: 0]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the JSON on one line, for programs.")]
 

@@ -25,6 +25,7 @@ __all__ = [
     "TrainingConfig",
     "explain",
     "limits",
+    "shown",
 ]
 
 
@@ -85,7 +86,7 @@ class DataConfig(Settings):
         name = values.get("target", "moons")
         given = values.get("parameters") or {}
         if name is None and given:
-            raise ValueError(f"Expected no parameters without a target, got {_shown(given)}. Leave them out.")
+            raise ValueError(f"Expected no parameters without a target, got {shown(given)}. Leave them out.")
         if not isinstance(name, str) or not isinstance(given, Mapping):
             return values
         target = get_target(name, **{parameter: _number(parameter, value) for parameter, value in given.items()})
@@ -143,7 +144,7 @@ class FlowConfig(Settings):
 
     @field_validator("overrides")
     @classmethod
-    def _drop_nothing(cls, overrides: dict[int, BlockConfig], info: Any) -> dict[int, BlockConfig]:
+    def _within_the_stack(cls, overrides: dict[int, BlockConfig], info: Any) -> dict[int, BlockConfig]:
         blocks = info.data.get("blocks", 0)
         outside = sorted(i for i in overrides if not 0 <= i < blocks)
         if outside:
@@ -151,6 +152,12 @@ class FlowConfig(Settings):
                 f"Expected overrides for blocks 0 to {blocks - 1}, got {outside}. Remove them or add blocks."
             )
         return dict(sorted(overrides.items()))
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with `changes`; in a shorter stack the settings of blocks that are no more fall away."""
+        if "blocks" in changes and "overrides" not in changes and isinstance(changes["blocks"], int):
+            changes["overrides"] = {i: block for i, block in self.overrides.items() if i < changes["blocks"]}
+        return super().changed(**changes)
 
     def block_config(self, index: int) -> BlockConfig:
         """The settings of block `index`, counted from 0 at the data."""
@@ -178,14 +185,14 @@ class RunConfig(Settings):
     data: DataConfig = DataConfig()
     flow: FlowConfig = FlowConfig()
     training: TrainingConfig = TrainingConfig()
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**30 - 1, description="of everything drawn")] = 0
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"Expected {name} as a number, got '{_shown(value)}'.") from None
+        raise ValueError(f"Expected {name} as a number, got '{shown(value)}'.") from None
 
 
 def limits(model: type[Settings], field: str) -> tuple[float, float]:
@@ -214,12 +221,12 @@ def explain(error: ValidationError, *, name_fields: bool = True) -> str:
         where = ".".join(str(part) for part in problem["loc"])
         text = problem["msg"].removeprefix("Value error, ")
         if not text.endswith((".", "?")):
-            text = f"{text}, got {_shown(problem['input'])}."
+            text = f"{text}, got {shown(problem['input'])}."
         sentences.append(f"{where}: {text}" if where and name_fields else text)
     return " ".join(sentences)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as it stands in a message: without control characters, and never longer than a line."""
     text = repr(value)[1:-1] if isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"

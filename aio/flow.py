@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aio.block import AllInOneBlock, InvertibleModule
+from aio.block import AllInOneBlock
 from aio.config import BlockConfig, FlowConfig
 from aio.subnets import SubnetConstructor, mlp
 
@@ -61,7 +61,7 @@ class Flow(nn.Module):
     x and z have shape (N, D), log-determinants and log-densities (N,), in nats, in the units of the data.
 
     Args:
-        blocks: FrEIA-style modules for shape [(D,)], the first one next to the data.
+        blocks: AllInOneBlocks for shape [(D,)], the first one next to the data.
         base: a distribution with `log_prob(z)` and `sample(n, generator)`.
         loc: μ, (D,), the data's mean.
         scale: σ, (D,), the data's standard deviation, positive. μ and σ are fixed, not trained.
@@ -77,7 +77,7 @@ class Flow(nn.Module):
         Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference, 2021, arXiv:1912.02762.
     """
 
-    def __init__(self, blocks: Sequence[InvertibleModule], base: nn.Module, loc: Tensor, scale: Tensor) -> None:
+    def __init__(self, blocks: Sequence[AllInOneBlock], base: nn.Module, loc: Tensor, scale: Tensor) -> None:
         super().__init__()
         if loc.ndim != 1 or loc.shape != scale.shape:
             raise ValueError(f"Expected loc and scale of one shape (D,), got {tuple(loc.shape)}, {tuple(scale.shape)}.")
@@ -171,7 +171,7 @@ class Flow(nn.Module):
         if x.ndim != 2 or x.shape[1] != self.dim:
             mend = f"Add a batch axis: {name}[None]." if x.shape == (self.dim,) else "Give one point a row."
             raise ValueError(f"Expected {name} of shape (N, {self.dim}), got {tuple(x.shape)}. {mend}")
-        return x.to(self.loc.dtype)
+        return x
 
     def _conditions(self, c: Tensor | None) -> list[Tensor]:
         return [] if c is None else [c.to(self.loc.dtype)]

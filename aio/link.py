@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aio.config import BlockConfig, RunConfig, explain
+from aio.config import BlockConfig, RunConfig, explain, shown
 from aio.targets import TARGETS
 
 __all__ = ["LINK_NAMES", "VERSION", "from_link", "to_link"]
@@ -71,7 +71,8 @@ def to_link(config: RunConfig) -> dict[str, str]:
         if value != getattr(TARGETS[config.data.target], parameter.name):
             link[parameter.name] = _write(value)
     for index, block in config.flow.overrides.items():
-        own = {n: getattr(block, f) for n, f in BLOCK_NAMES.items() if getattr(block, f) != getattr(BlockConfig(), f)}
+        shared = config.flow.block
+        own = {n: getattr(block, f) for n, f in BLOCK_NAMES.items() if getattr(block, f) != getattr(shared, f)}
         link[f"{BLOCK_PREFIX}{index + 1}"] = ",".join(f"{name}:{_write(value)}" for name, value in own.items())
     return {"v": VERSION, **link} if link else {}
 
@@ -85,6 +86,8 @@ def from_link(parameters: Mapping[str, str]) -> tuple[RunConfig, list[str]]:
         (4, ['alpha=-1 was left out: Input should be greater than or equal to 0.1, got -1.'])
     """
     config, notices = RunConfig(), []
+    if parameters.get("v", VERSION) != VERSION:
+        notices.append(f"v={shown(parameters['v'])} was left out: this app reads links of version {VERSION}.")
     given = {name: value for name, value in parameters.items() if name != "v"}
     # Later names may depend on earlier ones: a target's parameters on the target, a block's own on the blocks.
     order = [*LINK_NAMES, *sorted(PARAMETER_NAMES)]
@@ -93,9 +96,9 @@ def from_link(parameters: Mapping[str, str]) -> tuple[RunConfig, list[str]]:
         try:
             config = _taken(config, name, text)
         except ValidationError as error:
-            notices.append(f"{name}={text} was left out: {explain(error, name_fields=False)}")
+            notices.append(f"{shown(name)}={shown(text)} was left out: {explain(error, name_fields=False)}")
         except ValueError as error:
-            notices.append(f"{name}={text} was left out: {error}")
+            notices.append(f"{shown(name)}={shown(text)} was left out: {error}")
     return config, notices
 
 
@@ -108,19 +111,20 @@ def _taken(config: RunConfig, name: str, text: str) -> RunConfig:
         raise ValueError(f"the target {config.data.target} has no {name}.")
     index = name.removeprefix(BLOCK_PREFIX)
     if name.startswith(BLOCK_PREFIX) and index.isdecimal():
-        overrides = {**config.flow.overrides, int(index) - 1: _block(text)}
+        overrides = {**config.flow.overrides, int(index) - 1: _block(config.flow.block, text)}
         return config.changed_at(("flow", "overrides"), overrides)
     raise ValueError("no setting has this name.")
 
 
-def _block(text: str) -> BlockConfig:
+def _block(shared: BlockConfig, text: str) -> BlockConfig:
+    """A block's own settings: those that all blocks share, but for what the text says."""
     fields = {}
     for pair in filter(None, text.split(",")):
         name, _, value = pair.partition(":")
         if name not in BLOCK_NAMES:
             raise ValueError(f"Expected settings of a block among {', '.join(BLOCK_NAMES)}, got {name!r}.")
         fields[BLOCK_NAMES[name]] = value
-    return BlockConfig.model_validate(fields)
+    return shared.changed(**fields)
 
 
 def _write(value: Any) -> str:

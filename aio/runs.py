@@ -1,12 +1,14 @@
 """A run that is driven: play, pause, step, reset, on any executor, with the newest snapshot always at hand.
 
-The caller never waits for a training step. Work is handed to a `concurrent.futures.Executor` in pieces of a tenth of
-a second; each piece is `work`, a pure function of a state, so that the executor may be a thread or another process.
+The caller never waits for a training step. Work is handed to a `concurrent.futures.Executor` in pieces of a
+fraction of a second; each piece is `work`, a pure function of a state, so that the executor may be a thread or
+another process.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,11 +30,11 @@ Status = Literal["starting", "ready", "playing", "stopped", "failed"]
 
 PIECE_SECONDS = 0.05  # of training, between two snapshots, which cost nearly as much
 MAX_STEPS = 2_000  # in one piece
-SLOW_SECONDS = 0.12  # between two snapshots where the visitor sets the steps from one to the next
 UNSEEN_SECONDS = 1.0  # a snapshot that nobody has looked at is replaced no more often than this
 SMOOTHING = 0.3  # weight of the newest piece in the speed that is shown
 # A held-out NLL this far above the best, in nats, is a run that has come apart rather than noise.
 APART_NATS = 1.0
+RECENT_POINTS = 20  # of the training curve, whose mean is compared with the held-out NLL
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Run:
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._generation = 0
+        self._pending: Future[Piece] | None = None
         self._snapshot: Snapshot | None = None
         self.reset(config, data)
 
@@ -109,7 +112,9 @@ class Run:
             self._wanted_steps = 0
 
     def step(self, steps: int) -> None:
-        """Train for so many further steps, then pause."""
+        """Train for so many further steps, at least 1, then pause."""
+        if steps < 1:
+            raise ValueError(f"Expected at least 1 step, got {steps}. To go back, use reset or back_to_best.")
         with self._lock:
             # After a pause, or while playing, the piece under way is not among the steps asked for.
             self._wanted_steps = (self._wanted_steps or self._under_way) + steps
@@ -118,7 +123,7 @@ class Run:
     def reset(self, config: RunConfig | None = None, data: Tensor | None = None) -> None:
         """Start afresh at step 0, with other settings if given. Work under way is thrown away."""
         with self._lock:
-            self._generation += 1
+            self._supersede()
             if config is not None:
                 self._config, self._data = config, data
             self._state: TrainState | None = None
@@ -147,9 +152,8 @@ class Run:
         with self._lock:
             if self._best is None:
                 return
-            self._generation += 1
+            self._supersede()
             self._wanted_steps = 0
-            self._busy = False
             best = replace(self._best, config=self._config, stopped=None)
             self._state, self._best, self._best_nll = best, None, float("inf")
             self._submit(work, best, 0, True)
@@ -157,9 +161,8 @@ class Run:
     def close(self) -> None:
         """Drop the run: nothing further is computed for it."""
         with self._lock:
-            self._generation += 1
+            self._supersede()
             self._wanted_steps = 0
-            self._busy = False
             self._idle.notify_all()
 
     # ------------------------------------------------------------------ reading
@@ -218,14 +221,15 @@ class Run:
         if self._state.stopped:
             return self._state.stopped
         nll = self._snapshot.evaluation.nll
-        if nll <= self._best_nll + APART_NATS:
-            return None
-        if self._best is None:
+        if not math.isfinite(nll) and self._best is None:
             return f"The held-out NLL is {nll:g}, not a finite number. Lower the clamp α or Ψ at the start, and reset."
-        return (
-            f"The held-out NLL, {nll:.3g} nats, has left its best, {self._best_nll:.3g} at step "
-            f"{self._best.step:,}. The steps are too large: lower the learning rate."
-        )
+        if nll <= self._best_nll + APART_NATS or self._best is None:
+            return None
+        fact = f"The held-out NLL, {nll:.3g} nats, has left its best, {self._best_nll:.3g} at step {self._best.step:,}."
+        recent = self._snapshot.train_curve[1][-RECENT_POINTS:]
+        if len(recent) and float(recent.mean()) < nll - APART_NATS:
+            return f"{fact} The training NLL has not: the flow has learned its points by heart. Take more points."
+        return f"{fact} The steps are too large: lower the learning rate."
 
     def _go_on(self) -> None:
         """Hand out the next piece, if one is wanted and none is under way."""
@@ -255,11 +259,19 @@ class Run:
         except RuntimeError as error:  # the executor was shut down, or its process has died
             self._fail(error)
             return
+        self._pending = future
         future.add_done_callback(lambda done: self._take(done, generation))
+
+    def _supersede(self) -> None:
+        """Throw away work under way: take it back if it has not begun, and never look at its result."""
+        self._generation += 1
+        self._busy = False
+        if self._pending is not None:
+            self._pending.cancel()
 
     def _take(self, future: Future[Piece], generation: int) -> None:
         with self._lock:
-            if generation != self._generation:
+            if generation != self._generation or future.cancelled():
                 return
             self._busy, self._under_way = False, 0
             try:
@@ -274,7 +286,7 @@ class Run:
 
     def _fail(self, error: Exception) -> None:
         log.error("A piece of training failed.", exc_info=error)
-        self._failure = f"Training failed: {error} Reset to start afresh."
+        self._failure = "Training failed, and the server's log says why. Reset to start afresh."
         self._busy = False
         self._idle.notify_all()
 
@@ -293,7 +305,8 @@ class Run:
             self._snapshot = piece.snapshot
             self._seen, self._watched = False, self._seen
             self._looked_at = time.monotonic()
-            if piece.snapshot.evaluation.nll <= self._best_nll:
-                self._best, self._best_nll = self._state, piece.snapshot.evaluation.nll
+            nll = piece.snapshot.evaluation.nll
+            if math.isfinite(nll) and nll <= self._best_nll:
+                self._best, self._best_nll = self._state, nll
         if self._state.stopped:
             self._wanted_steps = 0

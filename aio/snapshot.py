@@ -28,7 +28,7 @@ CELLS = 64  # cells of the density image along each axis: fine enough for σ = .
 POINTS_SHOWN = 300
 GRID_LINES = 15
 GRID_POINTS = 49  # along one line: smooth at the size it is drawn
-BASE_REACH = 3.0  # the base's grid covers ±3 standard deviations, 98.9 % of a standard normal's mass in 2-D
+BASE_REACH = 3.0  # standard deviations either way that the base's grid covers: 99.5 % of its mass
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
 

@@ -102,10 +102,10 @@ class Evaluation:
     nll_stderr: float
     entropy: float | None
     kl: float | None
-    """KL(p‖q) from paired differences log p − log q: the same mean as NLL − H(p), with far less noise."""
+    """KL(p‖q) from paired differences log p − log q: the same expectation as NLL − H(p), with far less noise."""
     kl_stderr: float | None
     round_trip_error: float
-    """Largest distance between a point and what comes back from latent space, in the units of the data."""
+    """Largest distance between one of the first points and what comes back from latent space, in the data's units."""
 
 
 def start(config: RunConfig, data: Tensor | None = None) -> TrainState:
@@ -186,7 +186,7 @@ def learning_rate(step: int, training: TrainingConfig) -> float:
 def averaging_decay(step: int, training: TrainingConfig) -> float:
     """How much of the average stays at step number `step`, counted from 0.
 
-    It grows from 0.1 towards `averaging`, so that the average never remembers the untrained flow.
+    It grows from 0.1 towards `averaging`, so that the average soon forgets the untrained flow.
     """
     return min(training.averaging, (1 + step) / (10 + step))
 

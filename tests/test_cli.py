@@ -370,7 +370,7 @@ def test_a_full_disk_does_not_take_the_numbers_with_it(tmp_path, small, monkeypa
         pytest.param(["--dataset", "moons", "--seconds", "nan"], ["above 0, got nan"], id="seconds no number"),
         pytest.param(["--dataset", "moons", "--seconds", "inf"], ["above 0, got inf"], id="endless seconds"),
         pytest.param(["--dataset", "moons", "--seed", -1], ["seed", "got -1"], id="negative seed"),
-        pytest.param(["--dataset", "moons", "--seed", 2**31], ["seed", "got 2147483648"], id="large seed"),
+        pytest.param(["--dataset", "moons", "--seed", 2**30], ["seed", "got 1073741824"], id="large seed"),
         pytest.param(["--data", "/none/points.csv"], ["/none/points.csv", "No such file"], id="no data file"),
         pytest.param(["--data", __file__], [".csv or .npy"], id="data of another kind"),
         pytest.param(["--config", "/none.json"], ["/none.json", "No such file"], id="no settings file"),

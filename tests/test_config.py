@@ -350,11 +350,10 @@ def test_settings_of_a_block_that_is_not_there_are_refused(index: int) -> None:
     assert f"Expected overrides for blocks 0 to 3, got [{index}]. Remove them or add blocks." in explain(caught.value)
 
 
-def test_blocks_with_settings_of_their_own_cannot_be_cut_off() -> None:
-    flow = FlowConfig(blocks=4, overrides={3: BlockConfig(gin=True)})
+def test_a_shorter_stack_drops_the_settings_of_blocks_that_are_no_more() -> None:
+    flow = FlowConfig(blocks=4, overrides={1: BlockConfig(clamp=1.0), 3: BlockConfig(gin=True)})
     assert flow.changed(blocks=5).overrides == flow.overrides
-    with pytest.raises(ValidationError, match=r"got \[3\]"):
-        flow.changed(blocks=3)
+    assert flow.changed(blocks=3).overrides == {1: BlockConfig(clamp=1.0)}
 
 
 def test_a_block_has_its_own_settings_or_those_of_all() -> None:

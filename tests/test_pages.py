@@ -12,7 +12,6 @@ from aio.link import LINK_NAMES
 from aio.ui.controls import CONTROLS, waiting_for_reset
 from aio.ui.frame import PAGES
 
-WITHOUT_WIDGET = {"warmup"}
 SECONDS = 60
 REPOSITORY = Path(__file__).parents[1]
 
@@ -40,7 +39,7 @@ def test_every_page_runs(page):
 
 
 def test_every_setting_in_a_link_has_a_control_with_help():
-    assert set(CONTROLS) == set(LINK_NAMES) - WITHOUT_WIDGET
+    assert set(CONTROLS) == set(LINK_NAMES)
     assert all(len(control.help) > 20 for control in CONTROLS.values())
 
 
@@ -84,3 +83,26 @@ def test_what_waits_for_a_reset_is_named():
     after = before.changed_at(("flow", "block", "clamp"), 1.0).changed_at(("training", "learning_rate"), 1e-3)
     after = after.changed_at(("data", "parameters"), {"noise": 0.2})
     assert waiting_for_reset(after, before) == ["Clamp α", "Noise σ"]
+
+
+def test_a_link_brings_no_markdown_along():
+    app = open_page("pages/train.py", {"foo": "![x](https://example.org/x.png)" * 50})
+    assert [w.value for w in app.warning] == ["Some of this link was left out."]
+    assert "foo=![x]" in app.text[0].value
+    assert len(app.text[0].value) < 200
+
+
+def test_the_seed_after_the_last_is_the_first():
+    _, last = limits(RunConfig, "seed")
+    app = open_page("pages/train.py", {"seed": str(last)})
+    app.button(key="new_seed").click().run()
+    assert not app.exception
+    assert app.number_input(key="seed").value == 0
+
+
+def test_single_blocks_are_named_and_can_be_given_back():
+    app = open_page("pages/train.py", {"blocks": "4", "block3": "gin:1"})
+    assert any("block 3" in info.value for info in app.info)
+    app.button(key="same_settings").click().run()
+    assert not app.exception
+    assert not any("block 3" in info.value for info in app.info)

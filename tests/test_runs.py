@@ -34,6 +34,7 @@ class ByHand(Executor):
 
     def submit(self, function: Callable[..., Piece], /, *arguments: Any) -> Future[Piece]:  # type: ignore[override]
         future: Future[Piece] = Future()
+        future.set_running_or_notify_cancel()  # as if begun: what has not begun is taken back at a reset
         self.waiting.append((future, function, arguments))
         return future
 
@@ -346,7 +347,8 @@ def test_a_worker_that_fails_is_told_and_a_reset_recovers(run: Run, hand: ByHand
     run.play()
     hand.fail(MemoryError("Out of memory."))
     view = run.view()
-    assert (view.status, view.trouble) == ("failed", "Training failed: Out of memory. Reset to start afresh.")
+    assert view.status == "failed"
+    assert view.trouble == "Training failed, and the server's log says why. Reset to start afresh."
     assert run.wait(0)
     run.play()
     run.step(3)
@@ -366,7 +368,7 @@ def test_a_run_that_cannot_start_is_told_and_other_settings_recover(hand: ByHand
     hand.fail(caught.value)
     view = run.view()
     assert view.status == "failed"
-    assert view.trouble.startswith("Training failed: Expected either a target in the settings or data")
+    assert view.trouble.startswith("Training failed")
     assert view.snapshot is None
     run.play()
     assert hand.waiting == []
@@ -389,7 +391,7 @@ def test_an_executor_that_takes_no_work_is_told(run: Run, hand: ByHand, when: st
         run.reset()
     assert run.wait(0)
     assert run.view().status == "failed"
-    assert run.view().trouble == ("Training failed: cannot schedule new futures after shutdown. Reset to start afresh.")
+    assert run.view().trouble.startswith("Training failed")
 
 
 def test_a_run_that_diverged_is_stopped_until_its_settings_change(hand: ByHand) -> None:
@@ -472,7 +474,7 @@ def test_a_run_that_has_left_its_best_is_told(run: Run, hand: ByHand) -> None:
     assert run.view().best_step == 1
     assert run.view().trouble == (
         f"The held-out NLL, {best + 1.01 * APART_NATS:.3g} nats, has left its best, {best:.3g} at step 1. "
-        "The steps are too large: lower the learning rate."
+        "The training NLL has not: the flow has learned its points by heart. Take more points."
     )
     run.step(1)
     hand.finish(nll=float("nan"))
@@ -584,7 +586,7 @@ def test_a_process_that_dies_is_told() -> None:
         assert run.view().status == "failed"
         run.reset()  # on the same executor: told again, not raised
         assert run.wait(PATIENCE)
-        assert run.view().trouble.startswith("Training failed: A")
+        assert run.view().trouble.startswith("Training failed")
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -622,3 +624,41 @@ def test_runs_that_share_an_executor_do_not_meet(thread: ThreadPoolExecutor) -> 
         run.step(6)
     for run, config in zip(runs, configs, strict=True):
         assert same(settled(run), advance(start(config), 6))
+
+
+# ---------------------------------------------------------------------- what waits
+
+
+class Waiting(Executor):
+    """An executor that never begins anything."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Piece]] = []
+
+    def submit(self, function: Callable[..., Piece], /, *arguments: Any) -> Future[Piece]:  # type: ignore[override]
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def test_a_reset_takes_back_work_that_has_not_begun() -> None:
+    executor = Waiting()
+    run = Run(RunConfig(), executor)
+    for seed in range(5):
+        run.reset(RunConfig(seed=seed))
+    assert [future.cancelled() for future in executor.futures] == [True] * 5 + [False]
+    run.close()
+    assert executor.futures[-1].cancelled()
+
+
+@pytest.mark.parametrize("steps", [0, -5])
+def test_steps_that_lead_nowhere_are_refused(run: Run, steps: int) -> None:
+    with pytest.raises(ValueError, match=f"Expected at least 1 step, got {steps}"):
+        run.step(steps)
+    assert run.view().status == "ready"
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_told(run: Run, hand: ByHand) -> None:
+    run.reset()
+    hand.finish(nll=float("inf"))
+    assert "not a finite number" in run.view().trouble
+    assert run.view().best_step is None

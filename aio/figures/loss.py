@@ -26,10 +26,14 @@ def loss_curve(
         train: steps (from 1) and mean training NLL, nats.
         held_out: steps (from 0) and held-out NLL, nats.
         floor: H(p), nats; None where it is unknown.
-        kl: KL(p‖q), nats, the gap between curve and floor at the end.
+        kl: KL(p‖q), nats: the height of the bar at the end. The held-out curve ends near its top, within the
+            sampling noise of its points.
     """
-    top = float(held_out[1][0])
-    lowest = min(float(np.min(held_out[1])), floor if floor is not None else np.inf)
+    finite = held_out[1][np.isfinite(held_out[1])]
+    if floor is not None:
+        finite = np.append(finite, floor)
+    top = float(held_out[1][0]) if np.isfinite(held_out[1][0]) else float(np.max(finite, initial=0.0))
+    lowest = float(np.min(finite, initial=top))
     span = max(top - lowest, 0.1)
     last = max(FIRST_SPAN, int(held_out[0][-1]))
     traces = [
@@ -42,8 +46,8 @@ def loss_curve(
         traces.append(_line(np.array([1, last]), np.array([floor, floor]), "floor H(p)", TRUTH, 1.4, dash="dash"))
         if kl is not None:
             step, nll = max(1, int(held_out[0][-1])), float(held_out[1][-1])
-            traces.append(_gap(step, nll, floor))
-            layout["annotations"] = [_gap_label(step, nll, kl)]
+            traces.append(_gap(step, floor + kl, floor))
+            layout["annotations"] = [_gap_label(step, max(nll, floor + kl), kl)]
     layout["xaxis"]["range"] = [0, float(np.log10(last * 1.25))]
     layout["yaxis"]["range"] = [lowest - HEADROOM * span, top + HEADROOM * span]
     return go.Figure({"data": traces, "layout": layout})

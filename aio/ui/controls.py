@@ -62,13 +62,15 @@ FLOW = (
             options=(4, 8, 16, 32, 64, 128, 256)),
     Control("depth", "Subnet depth", "slider", "Their hidden layers; 0 leaves an affine map of x₁.", step=1),
     Control("activation", "Activation", "choice", "The nonlinearity of those networks.", options=tuple(ACTIVATIONS)),
+    Control("seed", "Seed", "number",
+            "Draws data, permutations, weights and batches. The same settings and seed give the same run.", step=1),
     Control("points", "Training points", "steps",
             "Size of the training set. With few points the flow learns them by heart: the two curves part.",
             options=(100, 300, 1000, 3000, 10_000, 50_000, 200_000)),
 )  # fmt: skip
 AFFINE = (
     Control("psi", "Activation Ψ", "choice",
-            "How the learned number g becomes the global scale. At Ψ = 1 a change of g moves log Ψ by 0.099 "
+            "How the learned number g becomes the global scale. At Ψ = 1, log Ψ moves per unit of g by 0.099 "
             "(softplus), 0.900 (sigmoid) or 1 (exp): softplus learns its scale about ten times slower.",
             options=GLOBAL_AFFINE_TYPES),
     Control("psi0", "Ψ at the start", "number", "1 starts without scaling. Below 10 for the sigmoid.", step=0.1),
@@ -77,13 +79,15 @@ AFFINE = (
             "does not depend on α.", options=CLAMP_DIALECTS),
 )  # fmt: skip
 TRAINING = (
-    Control("lr", "Learning rate", "steps", "Adam's step size at its highest. Holds from the next step on.",
+    Control("lr", "Learning rate", "steps", "Adam's step size at its highest.",
             options=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.3, 1.0), at_reset=False),
-    Control("batch", "Batch", "steps", "Points in a step. Holds from the next step on.",
+    Control("batch", "Batch", "steps", "Training points that one step looks at.",
             options=(8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096), at_reset=False),
     Control("schedule", "Schedule", "choice",
             "Constant; falling as the inverse square root of the step, without end; or a cosine to 0 at the horizon.",
             options=("constant", "inverse_sqrt", "cosine"), at_reset=False),
+    Control("warmup", "Warm-up", "number", "Steps over which the learning rate rises to its highest.", step=10,
+            at_reset=False),
     Control("horizon", "Horizon", "number",
             "Steps until the cosine reaches 0, or until the inverse square root has halved the learning rate.",
             step=100, at_reset=False),
@@ -94,8 +98,6 @@ TRAINING = (
     Control("average", "Averaging", "steps",
             "The pictures show a running average of the weights with this decay; 0 shows the weights as they are, "
             "with all their noise.", options=(0.0, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9999), at_reset=False),
-    Control("seed", "Seed", "number", "Draws data, permutations, weights and batches. The same seed, the same run.",
-            step=1),
 )  # fmt: skip
 CONTROLS = {c.name: c for c in (TARGET, *BLOCK, *FLOW, *AFFINE, *TRAINING)}
 
@@ -121,12 +123,13 @@ def settings_panel(config: RunConfig, *, impose: bool = False) -> RunConfig:
     config = _apply(config, [TARGET], impose)
     # Another target's parameters may have the same names, but they have values of their own.
     config = _target_parameters(config, impose or config.data.target != before)
-    st.subheader("Block", anchor=False)
+    st.subheader("Block", anchor=False, help="Target and block take effect at a reset, or at once where nothing was "
+                 "trained yet.")  # fmt: skip
     config = _apply(config, BLOCK, impose)
     groups = (
-        ("Flow", "flow_group", FLOW),
-        ("Global scale and clamp", "affine_group", AFFINE),
-        ("Training", "training_group", TRAINING),
+        ("Flow :gray[at reset]", "flow_group", FLOW),
+        ("Global scale and clamp :gray[at reset]", "affine_group", AFFINE),
+        ("Training :gray[at once]", "training_group", TRAINING),
     )
     for title, key, controls in groups:
         with st.expander(title, key=key):
@@ -177,7 +180,8 @@ def _target_parameters(config: RunConfig, impose: bool) -> RunConfig:
 
 
 def _widget(control: Control, value: Any, path: tuple[str, ...], impose: bool) -> Any:
-    common = {"label": control.label, "key": control.name, "help": control.help}
+    when = "Takes effect at a reset." if control.at_reset else "Holds from the next step on."
+    common = {"label": control.label, "key": control.name, "help": f"{control.help} {when}"}
     match control.kind:
         case "switch":
             return st.toggle(**common, **_start(control.name, "value", value, impose))

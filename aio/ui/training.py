@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from aio.config import RunConfig, limits
 from aio.figures import carried_grid, colour_scale, density_image, loss_curve
 from aio.inspection import dead_axis_probability
 from aio.runs import RunView
@@ -24,6 +25,7 @@ PANEL_HEIGHT = 345
 LOSS_HEIGHT = 210
 LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
 TOP_QUANTILE = 0.999  # of p over the cells: the top of the colour scale
+NOTICES_SHOWN = 5
 STEP_BUTTONS = (1, 10, 100)
 NOTHING = "–"
 AXIS_NAMES = ("x₁", "x₂")
@@ -42,7 +44,14 @@ def reset(session: Session) -> None:
 
 def new_seed(session: Session) -> None:
     """Start afresh with the next seed."""
-    session.change(session.config.changed(seed=session.config.seed + 1))
+    _, last = limits(RunConfig, "seed")
+    session.change(session.config.changed(seed=(session.config.seed + 1) % (last + 1)))
+    reset(session)
+
+
+def same_settings(session: Session) -> None:
+    """Give every block the settings that the controls show, and start afresh."""
+    session.change(session.config.changed_at(("flow", "overrides"), {}))
     reset(session)
 
 
@@ -114,8 +123,10 @@ def _density_choice(session: Session, view: RunView) -> None:
 
 def _words(session: Session, view: RunView) -> None:
     run, flow = session.ensure_run(), view.config.flow
-    for notice in session.notices:
-        st.warning(notice, icon=":material/link_off:")
+    if session.notices:
+        with st.container(key="notices"):
+            st.warning("Some of this link was left out.", icon=":material/link_off:")
+            st.text("\n".join(session.notices[:NOTICES_SHOWN]))  # plain: a link must not bring markdown along
     waiting = waiting_for_reset(session.config, view.config)
     if waiting:
         st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")
@@ -126,12 +137,17 @@ def _words(session: Session, view: RunView) -> None:
             st.button(about, key="back_to_best", icon=":material/history:", on_click=run.back_to_best)
     if all(flow.block_config(i).gin for i in range(flow.blocks)):
         st.info(
-            "GIN in two dimensions is a shear: with one active channel, s minus its mean is 0. Every block keeps "
-            "areas, so in standardised units the density can nowhere exceed 1/(2π), the maximum of the base.",
+            "GIN in two dimensions is a shear: with one active channel, s minus its mean is 0, and neither α nor Ψ has "
+            "an effect. Areas stay as they are, so in standardised units the density can nowhere exceed 1/(2π), the "
+            "maximum of the base.",
             icon=":material/lightbulb:",
         )
+    if flow.overrides:
+        blocks = ", ".join(str(i + 1) for i in flow.overrides)
+        st.info(f"Set apart from the others by the link: block {blocks}.", icon=":material/tune:")
+        st.button("Give all blocks the same settings", key="same_settings", on_click=same_settings, args=(session,))
     shot = view.snapshot
-    if shot is not None and shot.config == view.config and shot.dead_axes:
+    if shot is not None and shot.dead_axes and (shot.config.flow, shot.config.seed) == (flow, view.config.seed):
         axes = " and ".join(AXIS_NAMES[axis] for axis in shot.dead_axes)
         blocks = "one block" if flow.blocks == 1 else f"{flow.blocks} blocks"
         st.info(
@@ -179,7 +195,7 @@ def _pictures(session: Session, view: RunView) -> None:
         lambda: loss_curve(shot.train_curve, shot.held_out_curve, measured.entropy, measured.kl),
         label=f"Held-out negative log-likelihood {measured.nll:.3f} nats{gap}.",
         title="Loss",
-        about="Negative log-likelihood over steps; its gap to the floor H(p) is KL(p‖q)",
+        about="NLL of each batch (weights as they are) and of held-out points (averaged weights), above the floor H(p)",
     )  # fmt: skip
 
 
@@ -217,6 +233,7 @@ def _numbers(view: RunView) -> None:
         "Held-out NLL": f"{measured.nll:.3f} <small>nats</small>" if measured else NOTHING,
         "KL(p‖q)": f"{measured.kl:.3f} <small>± {measured.kl_stderr:.3f} nats</small>" if known else NOTHING,
         "Round-trip error": f"{measured.round_trip_error:.1e}" if measured else NOTHING,
+        "Learning rate": f"{shot.learning_rate:.1e}" if shot else NOTHING,
         "Parameters": f"{shot.parameters:,}" if shot else NOTHING,
     }
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in items.items())

@@ -243,3 +243,18 @@ def test_home_leads_to_training_with_one_click(serve, page):
     button(page, "train_it_live").click()
     page.wait_for_url("**/train*")
     wait_for_step(page, 5)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
+def test_the_mouse_reaches_the_pages_and_the_run_goes_on(serve, new_page, size):
+    page = new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(f"{serve(APP)}/train")
+    figure(page, "density").wait_for()
+    button(page, "train").click()
+    page.wait_for_function("() => Number(document.querySelector('.st-key-density .live-figure').dataset.step) > 3")
+    page.get_by_role("link", name="Home").click()
+    button(page, "train_it_live").wait_for()
+    page.get_by_role("link", name="Train", exact=True).click()
+    figure(page, "density").wait_for()
+    page.wait_for_function("() => Number(document.querySelector('.st-key-density .live-figure').dataset.step) > 10")
+    expect(button(page, "train")).to_contain_text("Pause")
