@@ -4,7 +4,7 @@ import streamlit as st
 
 from aio.ui.controls import settings_panel
 from aio.ui.frame import frame
-from aio.ui.training import live, tick_of, transport
+from aio.ui.training import let_arrive, live, tick_of, transport
 
 session = frame("pages/train.py", side_bar=True)
 with st.sidebar:
@@ -15,3 +15,5 @@ transport(session)
 drawn = session.ensure_run().view()
 tick = tick_of(drawn)
 st.fragment(live, run_every=tick, key="live")(session, drawn, ticking=tick is not None)
+if tick is not None:
+    let_arrive()

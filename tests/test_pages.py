@@ -73,7 +73,7 @@ def test_another_target_starts_with_its_own_parameters():
 
 def test_an_impossible_combination_is_told_and_the_page_goes_on():
     app = open_page("pages/train.py", {"psi0": "15"})
-    app.segmented_control(key="psi").select("SIGMOID").run()
+    app.selectbox(key="psi").select("SIGMOID").run()
     assert not app.exception
     assert "below 10 for SIGMOID" in app.error[0].value
 

@@ -98,7 +98,7 @@ def _line(
 def _layout() -> dict:
     small = {"size": 10}
     return {
-        "margin": {"l": 44, "r": 10, "t": 6, "b": 34},
+        "margin": {"l": 44, "r": 10, "t": 24, "b": 34},
         "xaxis": {
             "type": "log",
             "title": {"text": "step", "font": {"size": 11}, "standoff": 4},
@@ -111,8 +111,8 @@ def _layout() -> dict:
             "orientation": "h",
             "x": 1,
             "xanchor": "right",
-            "y": 1,
-            "yanchor": "top",
+            "y": 1.0,
+            "yanchor": "bottom",
             "font": {"size": 11},
             "bgcolor": "rgba(0,0,0,0)",
         },

@@ -69,12 +69,12 @@ FLOW = (
             options=(100, 300, 1000, 3000, 10_000, 50_000, 200_000)),
 )  # fmt: skip
 AFFINE = (
-    Control("psi", "Activation Ψ", "choice",
+    Control("psi", "Activation Ψ", "menu",
             "How the learned number g becomes the global scale. At Ψ = 1, log Ψ moves per unit of g by 0.099 "
             "(softplus), 0.900 (sigmoid) or 1 (exp): softplus learns its scale about ten times slower.",
             options=GLOBAL_AFFINE_TYPES),
     Control("psi0", "Ψ at the start", "number", "1 starts without scaling. Below 10 for the sigmoid.", step=0.1),
-    Control("dialect", "Clamp dialect", "choice",
+    Control("dialect", "Clamp dialect", "menu",
             "FrEIA 0.2 and anomalib: s = α tanh(0.1 a). FrEIA's main branch: s = α tanh(0.1 a / α), whose slope at 0 "
             "does not depend on α.", options=CLAMP_DIALECTS),
 )  # fmt: skip
@@ -83,7 +83,7 @@ TRAINING = (
             options=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.3, 1.0), at_reset=False),
     Control("batch", "Batch", "steps", "Training points that one step looks at.",
             options=(8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096), at_reset=False),
-    Control("schedule", "Schedule", "choice",
+    Control("schedule", "Schedule", "menu",
             "Constant; falling as the inverse square root of the step, without end; or a cosine to 0 at the horizon.",
             options=("constant", "inverse_sqrt", "cosine"), at_reset=False),
     Control("warmup", "Warm-up", "number", "Steps over which the learning rate rises to its highest.", step=10,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,10 @@ from aio.ui.controls import waiting_for_reset
 from aio.ui.live import HEAD_HEIGHT, encoded, live_figure
 from aio.ui.session import Session
 
-__all__ = ["live", "reset", "tick_of", "transport"]
+__all__ = ["let_arrive", "live", "reset", "tick_of", "transport"]
 
 TICK_SECONDS = 0.1  # as often as snapshots come
+ARRIVAL_SECONDS = 0.1  # ten times the server's pause between two looks at what there is to send
 PANEL_HEIGHT = 345
 LOSS_HEIGHT = 210
 LATENT_EXTENT = (-4.0, 4.0, -4.0, 4.0)  # the three circles of the base and some room
@@ -38,8 +40,12 @@ def tick_of(view: RunView) -> float | None:
 
 
 def reset(session: Session) -> None:
-    """Start afresh with what the controls say."""
-    session.ensure_run().reset(session.config)
+    """Start afresh with what the controls say; a run that was playing plays on."""
+    run = session.ensure_run()
+    playing = run.view().status == "playing"
+    run.reset(session.config)
+    if playing:
+        run.play()
 
 
 def new_seed(session: Session) -> None:
@@ -79,6 +85,16 @@ def live(session: Session, drawn: RunView, ticking: bool) -> None:
     changed = (view.status, view.trouble is None) != (drawn.status, drawn.trouble is None)
     if changed or (ticking and not view.busy):
         st.rerun()  # the whole page: its words and buttons have changed, or this part needs its tick no longer
+
+
+def let_arrive() -> None:
+    """Give the server time to send what this run of the page drew, before the first tick.
+
+    When a tick begins, Streamlit throws away what a run of the whole page drew in the ticking part and has not sent
+    yet, but still tells the browser that the run has finished: the browser then takes those figures down, and mounts
+    new ones at the tick. (`ForwardMsgQueue.clear` in streamlit 1.67.) No tick begins while the page's script runs.
+    """
+    time.sleep(ARRIVAL_SECONDS)
 
 
 # ---------------------------------------------------------------------- transport
@@ -130,6 +146,7 @@ def _words(session: Session, view: RunView) -> None:
     waiting = waiting_for_reset(session.config, view.config)
     if waiting:
         st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")
+        st.button("Reset now", key="reset_now", on_click=reset, args=(session,))
     if view.trouble:
         st.error(view.trouble, icon=":material/error:")
         if view.best_step is not None:
@@ -207,7 +224,7 @@ def _density(session: Session, shot: Snapshot) -> None:
         session, shot, "density", PANEL_HEIGHT,
         lambda: density_image(shot.log_density, truth, shot.extent, shot.data, quantity=quantity, scale=scale, top=top),
         label=f"{QUANTITY_NAMES[quantity]} density, {scale} scale, as an image with data points.",
-        title=f"{QUANTITY_NAMES[quantity]} density",
+        title="Learned − true density" if quantity == "difference" else f"{QUANTITY_NAMES[quantity]} density",
         scale=colour_scale(quantity, scale, top),
     )  # fmt: skip
 

@@ -208,9 +208,10 @@ def test_divergence_is_explained_and_the_best_state_comes_back(open_train):
 
 def test_the_density_can_be_switched_to_the_truth_and_the_difference(open_train):
     page = open_train()
-    for label, expected in (("True", "p(x)"), ("Difference", "q − p"), ("Learned", "q(x)")):
+    cases = (("True", "True", "p(x)"), ("Difference", "Learned − true", "q − p"), ("Learned", "Learned", "q(x)"))
+    for label, title, expected in cases:
         page.locator(".st-key-quantity").get_by_text(label, exact=True).click()
-        expect(figure(page, "density").locator(".live-figure-title")).to_have_text(f"{label} density")
+        expect(figure(page, "density").locator(".live-figure-title")).to_have_text(f"{title} density")
         expect(figure(page, "density").locator(".live-figure-scale")).to_contain_text(expected)
 
 

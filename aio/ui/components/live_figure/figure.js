@@ -128,6 +128,7 @@ export class LiveFigure {
       },
       {
         displaylogo: false,
+        ...(coarsePointer.matches && { displayModeBar: false }),
         doubleClick: "reset",
         modeBarButtonsToRemove: ["select2d", "lasso2d"],
         staticPlot: payload.static,
