@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from FrEIA.framework import SequenceINN
 from FrEIA.modules import AllInOneBlock
@@ -66,6 +67,7 @@ def _own(config: RunConfig) -> Result:
 
 def _freia(name: str, config: RunConfig, constant_rate: float | None) -> Result:
     torch.manual_seed(config.seed)
+    np.random.seed(config.seed)  # noqa: NPY002 - FrEIA draws its rotations from numpy's global generator
     data = start(config).dataset()
     mean, std = data.train.mean(0), data.train.std(0)
     inn = SequenceINN(2)
