@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,19 +12,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.browser import CHROMIUM_FLAGS, find_chromium
+
 REPOSITORY = Path(__file__).parents[1]
 FIGURES = ("density", "latent_to_data", "data_to_latent", "loss")
 MEASURED_SECONDS = 20
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WATCH_LONG_TASKS = """
   window.longTasks = 0;
   new PerformanceObserver((list) => { for (const e of list.getEntries()) window.longTasks += e.duration; })
@@ -37,7 +27,7 @@ WATCH_LONG_TASKS = """
 def report() -> str:
     """The table, as Markdown."""
     with _server() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         for _ in range(2):  # the first visit warms the browser's cache
             context = browser.contexts[0] if browser.contexts else browser.new_context()
             page = context.new_page()
@@ -88,14 +78,6 @@ def _visit(page: Page, url: str) -> dict[str, str]:
 
 def _step(page: Page) -> int:
     return int(page.locator(".st-key-density .live-figure").get_attribute("data-step"))
-
-
-def _chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found:
-        sys.exit(f"Expected a browser called {', '.join(names)} on the PATH, found none. apt-get install chromium.")
-    return found
 
 
 @contextmanager

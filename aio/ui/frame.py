@@ -28,12 +28,11 @@ class Page:
 
     path: str
     title: str
-    about: str
 
 
 PAGES = (
-    Page("app.py", "Home", "What this is"),
-    Page("pages/train.py", "Train", "Watch a flow learn a density, live"),
+    Page("app.py", "Home"),
+    Page("pages/train.py", "Train"),
 )
 
 

@@ -7,8 +7,6 @@ Each is a fixture: a test that draws reads
         wait_for_frame(page, page.locator(".st-key-heatmap .live-figure"), 1)
 """
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,17 +21,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
+from benchmarks.browser import CHROMIUM_FLAGS, find_chromium
+
 REPOSITORY = Path(__file__).parents[2]
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_SECONDS = 60  # torch and plotly may be imported for the first time
 WAIT_MS = 20_000
 LOG_LINES = 60
@@ -149,14 +139,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, one for the session."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.fail(
-            f"Expected a browser called {', '.join(names)} on the PATH; found none. "
-            "Install it (apt-get install chromium), or set CHROMIUM to its path.",
-            pytrace=False,
-        )
+    try:
+        executable = find_chromium()
+    except FileNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield browser
