@@ -9,11 +9,16 @@ from __future__ import annotations
 
 __all__ = [
     "BACKGROUND",
+    "BROKEN",
     "DATA",
     "DATA_ON_DENSITY",
     "DENSITY",
+    "FAINT",
     "LATENT",
     "MODEL",
+    "NEGATIVE",
+    "POSITIVE",
+    "SHADE",
     "SIGNED",
     "TEXT",
     "TRUTH",
@@ -33,6 +38,13 @@ DENSITY = [[i / 9, colour] for i, colour in enumerate(
     ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838")
 )]  # fmt: skip
 SIGNED = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#ffffff"], [0.75, "#f4a582"], [1.0, "#c2410c"]]
+# A signed number on its own, as a bar: the ends of its scale.
+NEGATIVE, POSITIVE = SIGNED[0][1], SIGNED[-1][1]
+# Where a number is not finite. Neither scale has this hue; it is hatched besides, for those who cannot tell.
+BROKEN = "#b5399b"
+# What frames and explains without being data: a thin line, and an area behind everything.
+FAINT = "var(--theme:text/0.35)"
+SHADE = "var(--theme:text/0.07)"
 
 
 def with_opacity(colour: str, opacity: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from aio.figures.palette import DATA, DATA_ON_DENSITY, DENSITY, LATENT, SIGNED, with_opacity
+from aio.figures.values import LEVELS, quantised
 
 __all__ = [
     "ColourScale",
@@ -25,8 +26,6 @@ Extent = tuple[float, float, float, float]
 Quantity = Literal["learned", "true", "difference"]
 Scale = Literal["linear", "log"]
 
-# An image of bytes: a tenth of the traffic of float64, and finer than the eye. Even: a difference of 0 is a level.
-LEVELS = 254
 LOG_SPAN = 8.0  # nats below the top that the logarithmic scale shows: a factor of 3000
 LOG_DIFFERENCE = 4.0  # nats either way
 DOT_RADIUS = 0.0065  # of the picture's width: two pixels in the size it is drawn
@@ -76,7 +75,7 @@ def density_image(
     cells = len(q)
     image = {
         "type": "heatmap",
-        "z": _quantised(values, bar.low, bar.high),
+        "z": quantised(values, bar.low, bar.high),
         "x0": xmin + (xmax - xmin) / cells / 2,
         "dx": (xmax - xmin) / cells,
         "y0": ymin + (ymax - ymin) / cells / 2,
@@ -171,11 +170,6 @@ def _near(points: np.ndarray, extent: Extent) -> np.ndarray:
 def _centre(extent: Extent) -> np.ndarray:
     xmin, xmax, ymin, ymax = extent
     return np.array([(xmin + xmax) / 2, (ymin + ymax) / 2], dtype=np.float32)
-
-
-def _quantised(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = np.nan_to_num((values - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
-    return np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
 
 
 def _dots(points: np.ndarray, extent: Extent, colour: str, *, opacity: float) -> dict:
