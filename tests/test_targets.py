@@ -4,19 +4,23 @@ import dataclasses
 import math
 import pickle
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from scipy import integrate, optimize, stats
+from scipy import stats
 
+from aio.link import LINK_NAMES
 from aio.targets import TARGETS, Target, get_target
 
-GRID = 400  # points along a side: at most one noise deviation apart, where the midpoint rule errs by 3e-9
-FOLDS = 5e-6  # what the grid makes of the pinwheel's folds, where p is infinite; all else is far below
+GRID = 400  # points along a side, or some more: at most one noise deviation apart: the midpoint rule errs by 3e-9
+COARSER = {"swissroll": 200, "two_spirals": 200}  # enough for their noise, and they take their time
+WIDER = {"banana": 2.0, "crescent": 2.0}  # boxes wide that a grid goes, where a tail falls off more slowly; else 1.1
+FOLDS = 1e-5  # what the grid makes of the pinwheel's folds, where p is infinite; all else is far below
 DRAWS = 20_000
 STANDARD_ERRORS = 4
-MASS = 0.999  # of a target that its box must hold
+MASS = {"funnel": 0.99}  # of a target that its box must hold; else 0.999
 
 # To the four digits of the published table: an oracle that this code had no part in.
 ENTROPIES = [
@@ -28,14 +32,18 @@ ENTROPIES = [
     ("eight_gaussians", {}, 2.8319),
     ("checkerboard", {}, 3.4657),
     ("pinwheel", {}, 2.3178),
+    ("swissroll", {}, 2.6696),
+    ("two_spirals", {}, 2.6455),
+    ("four_circles", {}, 2.8708),
+    ("corners", {}, 2.9470),
+    ("funnel", {}, 3.9365),
+    ("sine_wave", {}, 1.8379),
+    ("crescent", {}, 1.8379),
+    ("u1", {}, 2.6600),
+    ("u2", {}, 2.5821),
+    ("u3", {}, 2.6267),
+    ("u4", {}, 2.8101),
 ]
-
-# Curves that are blurred to give a density: centre, radius, first and last angle.
-CURVES = {
-    "moons": [((0.0, 0.0), 1.0, 0.0, math.pi), ((1.0, 0.5), 1.0, math.pi, 2 * math.pi)],
-    "circles": [((0.0, 0.0), radius, 0.0, 2 * math.pi) for radius in (3.0, 1.5)],
-    "rings": [((0.0, 0.0), radius, 0.0, 2 * math.pi) for radius in (3.0, 2.25, 1.5, 0.75)],
-}
 
 
 def variants(*names: str) -> list:
@@ -59,20 +67,41 @@ def draw(target: Target, n: int = DRAWS, seed: int = 0) -> torch.Tensor:
 
 
 def whole_box(target: Target) -> tuple[float, float, float]:
-    """The target's box with more air, a whole number wide: the checkerboard's edges fall between points."""
+    """The middle and half the side of a box for a grid, a whole number: hard edges fall between points."""
+    if target.name == "funnel":
+        return 0.0, 0.0, math.ceil(5 * target.spread)
     xmin, xmax, ymin, ymax = target.extent
-    return (xmin + xmax) / 2, (ymin + ymax) / 2, math.ceil(1.1 * (xmax - xmin) / 2)
+    return (xmin + xmax) / 2, (ymin + ymax) / 2, math.ceil(WIDER.get(target.name, 1.1) * (xmax - xmin) / 2)
+
+
+def placed(target: Target, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The points x that the points w of a grid stand for, and log |dx/dw|: the same, but for the funnel.
+
+    Its neck is far narrower than any step, so its grid measures x1 in widths exp(x2 / 2).
+    """
+    if target.name != "funnel":
+        return w, torch.zeros(len(w), dtype=torch.float64)
+    log_width = w[:, 1] / 2
+    return torch.stack([w[:, 0] * log_width.exp(), w[:, 1]], dim=1), log_width
+
+
+def taken_back(target: Target, x: torch.Tensor) -> torch.Tensor:
+    """The inverse of `placed`."""
+    if target.name != "funnel":
+        return x
+    return torch.stack([x[:, 0] * (-x[:, 1] / 2).exp(), x[:, 1]], dim=1)
 
 
 @cache
 def midpoint_rule(target: Target) -> tuple[float, float]:
     """The integrals of p and of -p log p over a plain grid."""
     x0, y0, half = whole_box(target)
-    step = 2 * half / GRID
-    ticks = (torch.arange(GRID, dtype=torch.float64) + 0.5) * step - half
-    log_p = target.log_prob(torch.cartesian_prod(x0 + ticks, y0 + ticks))
-    log_p = log_p[log_p > -math.inf]
-    return float(log_p.exp().sum()) * step**2, -float((log_p.exp() * log_p).sum()) * step**2
+    per_unit = math.ceil(COARSER.get(target.name, GRID) / (2 * half))  # whole numbers lie between points
+    ticks = (torch.arange(2 * half * per_unit, dtype=torch.float64) + 0.5) / per_unit - half
+    x, log_det = placed(target, torch.cartesian_prod(x0 + ticks, y0 + ticks))
+    log_p = target.log_prob(x)
+    mass = (log_p + log_det).exp() / per_unit**2
+    return float(mass.sum()), -float((mass * log_p)[mass > 0].sum())
 
 
 every_target = pytest.mark.parametrize("target", [pytest.param(t, id=n) for n, t in TARGETS.items()])
@@ -89,7 +118,7 @@ def test_density_integrates_to_one(target):
 
 @every_variant
 def test_entropy_matches_a_plain_grid(target):
-    assert target.entropy == pytest.approx(midpoint_rule(target)[1], abs=10 * FOLDS)
+    assert target.entropy == pytest.approx(midpoint_rule(target)[1], abs=5 * FOLDS)
 
 
 @every_variant
@@ -113,11 +142,11 @@ def test_samples_follow_the_density(target):
     t, weight = np.polynomial.legendre.leggauss(nodes)
     ticks = (edges[:-1, None] + (t + 1) * half / bins).ravel()
     weights = np.tile(weight * half / bins, bins)
-    points = torch.cartesian_prod(torch.from_numpy(x0 + ticks), torch.from_numpy(y0 + ticks))
-    mass = target.log_prob(points).exp().numpy().reshape(len(ticks), -1) * np.outer(weights, weights)
+    x, log_det = placed(target, torch.cartesian_prod(torch.from_numpy(x0 + ticks), torch.from_numpy(y0 + ticks)))
+    mass = (target.log_prob(x) + log_det).exp().numpy().reshape(len(ticks), -1) * np.outer(weights, weights)
     expected = DRAWS * mass.reshape(bins, nodes, bins, nodes).sum(axis=(1, 3)).ravel()
 
-    x, y = draw(target).numpy().T
+    x, y = taken_back(target, draw(target)).numpy().T
     observed = np.histogram2d(x, y, bins=(x0 + edges, y0 + edges))[0].ravel()
     common = expected >= 5  # the usual condition of the test; all other bins, and what is outside, make one
     expected = np.append(expected[common], max(DRAWS - expected[common].sum(), 1e-3))
@@ -132,7 +161,7 @@ def test_extent_is_square_and_holds_the_mass(target):
     assert xmax - xmin == pytest.approx(ymax - ymin)
     x, y = draw(target).T
     inside = (x > xmin) & (x < xmax) & (y > ymin) & (y < ymax)
-    assert float(inside.double().mean()) >= MASS
+    assert float(inside.double().mean()) >= MASS.get(target.name, 0.999)
 
 
 @every_target
@@ -175,6 +204,12 @@ def test_log_prob_keeps_the_dtype_and_works_in_float64(target):
     assert torch.equal(log_p, target.log_prob(x.double()).float())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("target", variants("checkerboard", "corners", "u2", "u3", "u4"))
+def test_a_hard_edge_holds_its_own_draws_after_rounding(target, dtype):
+    assert target.log_prob(target.sample(50_000, generator(), dtype)).isfinite().all()
+
+
 @every_target
 def test_log_prob_is_the_same_row_by_row(target):
     x = torch.cat([draw(target, 600), 10 * torch.randn(600, 2, generator=generator(), dtype=torch.float64)])
@@ -191,119 +226,6 @@ def test_log_prob_of_what_is_no_point(target):
     assert log_p.isnan().tolist() == [True, False, False, True, False]
     assert log_p[1:3].tolist() == [-inf, -inf]
     assert log_p[4] < -1e3
-
-
-# ---- oracles of one target each ----
-
-
-def blurred_curves(x: np.ndarray, curves: list, sigma: float) -> np.ndarray:
-    """log p by Simpson's rule, with nodes so dense that neither peak nor tail falls between them."""
-    log_p = []
-    for centre, radius, start, stop in curves:
-        s = np.linspace(0, np.pi, 40_001)
-        t = start + (stop - start) * (1 - np.cos(s)) / 2  # closer together towards the ends
-        dx, dy = (x[:, i, None] - centre[i] - radius * f(t) for i, f in enumerate((np.cos, np.sin)))
-        exponent = -(dx**2 + dy**2) / (2 * sigma**2)
-        peak = exponent.max(axis=1)
-        integral = integrate.simpson(np.exp(exponent - peak[:, None]) * np.sin(s) / 2, x=s, axis=1)
-        log_p.append(peak + np.log(integral / len(curves)))
-    return np.logaddexp.reduce(log_p) - math.log(2 * math.pi * sigma**2)
-
-
-@pytest.mark.parametrize("target", variants(*CURVES))
-def test_log_prob_matches_brute_force_along_the_curves(target):
-    around = 2 * torch.randn(20, 2, generator=generator(), dtype=torch.float64)
-    ends_and_centres = torch.tensor([[0, 0], [1, 0.5], [-1, 0], [0, 0.5], [0.5, 0.25], [0, -1]]).double()
-    x = torch.cat([draw(target, 20), around, ends_and_centres])
-    expected = blurred_curves(x.numpy(), CURVES[target.name], target.noise)
-    np.testing.assert_allclose(target.log_prob(x).numpy(), expected, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("target", variants("eight_gaussians"))
-def test_log_prob_matches_a_mixture_of_torch(target):
-    angle = 2 * math.pi * torch.arange(target.modes).double() / target.modes
-    centres = 4 / 1.414 * torch.stack([angle.cos(), angle.sin()], dim=1)
-    normal = torch.distributions.Normal(centres, target.noise)
-    mixture = torch.distributions.MixtureSameFamily(
-        torch.distributions.Categorical(torch.ones(target.modes).double()),
-        torch.distributions.Independent(normal, 1),
-    )
-    x = draw(target, 100)
-    torch.testing.assert_close(target.log_prob(x), mixture.log_prob(x), rtol=1e-12, atol=1e-12)
-
-
-def test_checkerboard_holds_the_draws_of_its_first_authors():
-    u = torch.rand(10_000, 2, generator=generator(), dtype=torch.float64)
-    x1 = 4 * u[:, 0] - 2
-    x2 = u[:, 1] - 2 * torch.randint(0, 2, (len(u),), generator=generator(1)) + x1.floor() % 2
-    log_p = TARGETS["checkerboard"].log_prob(2 * torch.stack([x1, x2], dim=1))
-    assert set(log_p.tolist()) == {-math.log(32)}
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64], ids=str)
-def test_checkerboard_holds_its_own_draws_after_rounding(dtype):
-    board = TARGETS["checkerboard"]
-    assert board.log_prob(board.sample(50_000, generator(), dtype)).isfinite().all()
-
-
-def test_checkerboard_owns_the_edges_of_its_filled_squares_only():
-    filled = torch.tensor([[4.0, 3.0], [-4.0, -3.0], [0.0, 1.0], [2.0, 1.0], [3.0, 4.0]])
-    assert TARGETS["checkerboard"].log_prob(filled).isfinite().all()
-    empty = torch.tensor([[4.0, 1.0], [-4.0, -1.0], [4.1, 3.0], [2.0, 4.1], [1.0, 4.0]])
-    assert not TARGETS["checkerboard"].log_prob(empty).isfinite().any()
-
-
-def blade_to_plane(f: np.ndarray, blade: int, blades: int) -> np.ndarray:
-    """The pinwheel's map in the notation of its first authors: (n, 2) -> (n, 2)."""
-    angle = 2 * np.pi * blade / blades + 0.25 * np.exp(f[:, 0])
-    rotation = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1)
-    return 2 * np.einsum("ti,tij->tj", f, rotation.reshape(-1, 2, 2))
-
-
-def pinwheel_terms(x: np.ndarray, blades: int, sigma: float) -> list[float]:
-    """log of every term of p(x): the roots by a dense scan, the Jacobian by central differences."""
-    terms = []
-    for blade in range(blades):
-
-        def unturned(f1, blade=blade):
-            angle = 2 * np.pi * blade / blades + 0.25 * np.exp(f1)
-            return complex(*x) / 2 * np.exp(1j * angle)
-
-        def mismatch(f1, unturned=unturned):
-            return f1 - unturned(f1).real
-
-        reach = math.hypot(*x) / 2 + 0.5
-        scan = np.linspace(-reach, min(reach, 3.4), 20_001)
-        sign = mismatch(scan) < 0
-        for i in np.flatnonzero(sign[1:] != sign[:-1]):
-            f1 = optimize.brentq(mismatch, scan[i], scan[i + 1], xtol=1e-14)
-            f = np.array([f1, unturned(f1).imag])
-            np.testing.assert_allclose(blade_to_plane(f[None], blade, blades)[0], x, atol=1e-9)
-            h = 1e-6
-            moved = blade_to_plane(f + h * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]), blade, blades)
-            det = np.linalg.det([(moved[0] - moved[1]) / (2 * h), (moved[2] - moved[3]) / (2 * h)])
-            log_f = stats.norm.logpdf(f1, 1, 0.3) + stats.norm.logpdf(f[1], 0, sigma)
-            terms.append(log_f - math.log(blades) - math.log(abs(det)))
-    return terms
-
-
-@pytest.mark.parametrize("target", variants("pinwheel"))
-def test_pinwheel_log_prob_matches_a_numerical_change_of_variables(target):
-    x = torch.cat([draw(target, 12), torch.tensor([[0.0, 0.0], [1e-9, 0.0], [3.0, 4.0]]).double()])
-    terms = [pinwheel_terms(point, target.blades, target.noise) for point in x.numpy()]
-    expected = [np.logaddexp.reduce(t) for t in terms]
-    np.testing.assert_allclose(target.log_prob(x).numpy(), expected, rtol=1e-7, atol=1e-7)
-
-
-def test_pinwheel_sums_every_root_where_a_blade_folds():
-    target = get_target("pinwheel", noise=0.2, blades=3)
-    rng = np.random.default_rng(0)
-    beyond_the_fold = np.column_stack([rng.uniform(1.3, 1.9, 12), rng.uniform(-1.2, -0.6, 12)])
-    x = blade_to_plane(beyond_the_fold, blade=1, blades=3)
-    terms = [pinwheel_terms(point, target.blades, target.noise) for point in x]
-    assert max(len(t) for t in terms) > target.blades
-    expected = [np.logaddexp.reduce(t) for t in terms]
-    np.testing.assert_allclose(target.log_prob(torch.from_numpy(x)).numpy(), expected, rtol=1e-7, atol=1e-7)
 
 
 # ---- targets are values, and the registry lists them ----
@@ -328,8 +250,18 @@ def test_parameters_describe_the_fields(target):
         assert parameter.help.endswith(".")
 
 
+def test_a_parameter_of_one_name_is_the_same_everywhere():
+    """Links and widgets know a parameter by its name alone, whatever the target."""
+    for name in {parameter.name for target in TARGETS.values() for parameter in target.parameters}:
+        namesakes = [p for target in TARGETS.values() for p in target.parameters if p.name == name]
+        assert len({(p.label, type(p.default)) for p in namesakes}) == 1
+        assert name not in LINK_NAMES
+
+
 def test_registry_lists_targets_by_name_in_order():
-    assert list(TARGETS) == ["moons", "circles", "rings", "eight_gaussians", "checkerboard", "pinwheel"]
+    first = ["moons", "circles", "rings", "eight_gaussians", "checkerboard", "pinwheel", "swissroll", "two_spirals"]
+    then = ["four_circles", "corners", "funnel", "banana", "sine_wave", "crescent", "u1", "u2", "u3", "u4"]
+    assert list(TARGETS) == first + then
     assert all(target.name == name and target.title and target.summary for name, target in TARGETS.items())
     with pytest.raises(TypeError):
         TARGETS["moons"] = TARGETS["rings"]
@@ -342,6 +274,23 @@ def test_changing_a_parameter_makes_another_target():
     assert get_target("circles", noise=0.1) != get_target("rings", noise=0.1)
     assert get_target("pinwheel", blades=4.0).blades == 4
     assert isinstance(get_target("pinwheel", blades=4.0).blades, int)
+
+
+def test_the_worked_example_of_contributing_is_a_target():
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = text.partition("## Add a target")[2].partition("```python")[2].partition("```")[0]
+    scope = {"__name__": __name__}
+    exec(code, scope)
+    (example,) = (c for c in scope.values() if isinstance(c, type) and c.__module__ == __name__)
+    assert example.name not in TARGETS
+    for noise in (example.parameters[0].minimum, example().noise, example.parameters[0].maximum):
+        target = example(noise=noise)
+        test_density_integrates_to_one(target)
+        test_entropy_matches_a_plain_grid(target)
+        test_entropy_matches_a_monte_carlo_estimate(target)
+        test_extent_is_square_and_holds_the_mass(target)
+    test_samples_follow_the_density(example())
+    test_parameters_describe_the_fields(example())
 
 
 # ---- errors say what was expected, what came, and the mend ----

@@ -14,26 +14,63 @@ from types import MappingProxyType
 
 from aio.targets.base import Parameter, Target, suggestion
 from aio.targets.checkerboard import Checkerboard
+from aio.targets.corners import Corners
+from aio.targets.energies import U1, U2, U3, U4
+from aio.targets.funnel import Funnel
 from aio.targets.gaussians import EightGaussians
 from aio.targets.moons import Moons
 from aio.targets.pinwheel import Pinwheel
-from aio.targets.rings import Circles, Rings
+from aio.targets.rings import Circles, FourCircles, Rings
+from aio.targets.sheared import Banana, Crescent, SineWave
+from aio.targets.swissroll import Swissroll
+from aio.targets.two_spirals import TwoSpirals
 
 __all__ = [
     "TARGETS",
+    "U1",
+    "U2",
+    "U3",
+    "U4",
+    "Banana",
     "Checkerboard",
     "Circles",
+    "Corners",
+    "Crescent",
     "EightGaussians",
+    "FourCircles",
+    "Funnel",
     "Moons",
     "Parameter",
     "Pinwheel",
     "Rings",
+    "SineWave",
+    "Swissroll",
     "Target",
+    "TwoSpirals",
     "get_target",
 ]
 
 # To add a target, add its class here. The order is the order in menus.
-_CLASSES = (Moons, Circles, Rings, EightGaussians, Checkerboard, Pinwheel)
+_CLASSES = (
+    Moons,
+    Circles,
+    Rings,
+    EightGaussians,
+    Checkerboard,
+    Pinwheel,
+    Swissroll,
+    TwoSpirals,
+    FourCircles,
+    Corners,
+    Funnel,
+    Banana,
+    SineWave,
+    Crescent,
+    U1,
+    U2,
+    U3,
+    U4,
+)
 
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target() for target in _CLASSES})
 
@@ -52,8 +89,9 @@ def get_target(name: str, /, **parameters: float) -> Target:
     Pinwheel(noise=0.1, blades=3)
     >>> get_target("mons")
     Traceback (most recent call last):
-    ValueError: Expected a target among moons, circles, rings, eight_gaussians, checkerboard, pinwheel, got \
-'mons'. Did you mean moons?
+    ValueError: Expected a target among moons, circles, rings, eight_gaussians, checkerboard, pinwheel, \
+swissroll, two_spirals, four_circles, corners, funnel, banana, sine_wave, crescent, u1, u2, u3, u4, got 'mons'. \
+Did you mean moons?
     """
     if name not in TARGETS:
         known = ", ".join(TARGETS)

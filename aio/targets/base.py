@@ -151,7 +151,10 @@ class Target(ABC):
     @property
     @abstractmethod
     def extent(self) -> tuple[float, float, float, float]:
-        """A square box (xmin, xmax, ymin, ymax) that holds at least 99.9 % of the mass, with some air."""
+        """A square box (xmin, xmax, ymin, ymax) that holds at least 99.9 % of the mass, with some air.
+
+        A target whose tail would make the picture too small keeps less, never below 99 %, and says so.
+        """
 
     def with_parameters(self, /, **parameters: float) -> Target:
         """Return the same target with some parameters changed.

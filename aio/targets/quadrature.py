@@ -10,7 +10,7 @@ import numpy as np
 
 STEP = 0.25  # of a noise deviation: the midpoint rule errs by exp(-2 pi^2 / STEP^2) on a Gaussian
 MARGIN = 8.0  # noise deviations kept on each side: exp(-MARGIN^2 / 2) = 1e-14 of the peak lies beyond
-CELL_POINTS = 8  # fine points along a cell's side: a cell, kept or dropped whole, is two deviations wide
+CELL_WIDTH = 2  # noise deviations along the side of a cell, which is kept or dropped whole
 PANEL_NODES = 16  # Gauss-Legendre nodes for one noise deviation: rounding error is all that is left
 
 
@@ -74,17 +74,21 @@ def normal_mean(function: Callable[[np.ndarray], np.ndarray]) -> float:
 
 
 def grid_entropy(
-    log_prob: Callable[[np.ndarray], np.ndarray], box: tuple[float, float, float, float], sigma: float
+    log_prob: Callable[[np.ndarray], np.ndarray],
+    box: tuple[float, float, float, float],
+    sigma: float,
+    step: float = STEP,
 ) -> float:
     """Return H = -∫ p log p dx in nats for a density that is something convolved with N(0, sigma² I).
 
-    The midpoint rule with steps of STEP sigma, only on those cells of the box that matter: a first pass at
+    The midpoint rule with steps of `step` sigma, only on those cells of the box that matter: a first pass at
     the centres of coarse cells drops the cells whose density is exp(-MARGIN²/2) of the peak or less.
 
     Args:
         log_prob: takes x of shape (M, 2), returns finite (M,), both float64.
         box: (xmin, xmax, ymin, ymax) about whatever is convolved; MARGIN sigma are added on every side.
         sigma: the noise, above 0, in units of x.
+        step: in units of sigma, a whole part of CELL_WIDTH.
 
     >>> def log_normal(x):
     ...     return -(x**2).sum(axis=1) / 2 - math.log(2 * math.pi)
@@ -92,16 +96,17 @@ def grid_entropy(
     >>> abs(H - 1 - math.log(2 * math.pi)) < 1e-10
     True
     """
-    step = STEP * sigma
-    cell = CELL_POINTS * step
+    count = round(CELL_WIDTH / step)  # fine points along a cell's side
+    cell = CELL_WIDTH * sigma
+    step = cell / count
     xmin, xmax, ymin, ymax = box
     x = _middles(xmin - MARGIN * sigma, xmax + MARGIN * sigma, cell)
     y = _middles(ymin - MARGIN * sigma, ymax + MARGIN * sigma, cell)
     centres = _pairs(x, y)
     coarse = log_prob(centres)
     kept = centres[coarse > coarse.max() - MARGIN**2 / 2]
-    within = (np.arange(CELL_POINTS) - (CELL_POINTS - 1) / 2) * step
-    points = kept[:, None] + _pairs(within, within)  # (cells, CELL_POINTS^2, 2)
+    within = (np.arange(count) - (count - 1) / 2) * step
+    points = kept[:, None] + _pairs(within, within)  # (cells, count², 2)
     log_p = log_prob(points.reshape(-1, 2))
     return -(step**2) * float((np.exp(log_p) * log_p).sum())
 
