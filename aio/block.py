@@ -22,7 +22,15 @@ from aio.arguments import checked_clamp, checked_dims_c, checked_dims_in, checke
 from aio.global_affine import GlobalAffineType, global_affine, global_affine_inverse
 from aio.orthogonal import random_permutation, random_rotation
 
-__all__ = ["CLAMP_DIALECTS", "AllInOneBlock", "ClampDialect", "InvertibleModule", "SubStage"]
+__all__ = [
+    "CLAMP_DIALECTS",
+    "SUBNET_SCALE",
+    "AllInOneBlock",
+    "ClampDialect",
+    "InvertibleModule",
+    "SubStage",
+    "soft_clamp",
+]
 
 ClampDialect = Literal["freia-0.2", "freia-main"]
 CLAMP_DIALECTS: tuple[ClampDialect, ...] = ("freia-0.2", "freia-main")
@@ -34,6 +42,11 @@ SUBNET_SCALE = 0.1
 HOUSEHOLDER_INIT_STD = 0.2
 
 Kernels = tuple[Tensor, Tensor]
+
+
+def soft_clamp(a: Tensor, alpha: float, dialect: ClampDialect) -> Tensor:
+    """α tanh(a), or in FrEIA's main branch α tanh(a / α): both within ±α, their slopes at 0 are α and 1."""
+    return alpha * torch.tanh(a / alpha if dialect == "freia-main" else a)
 
 
 class InvertibleModule(nn.Module):
@@ -286,8 +299,7 @@ class AllInOneBlock(InvertibleModule):
     def _log_scale_and_shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """s and t, each like the active half, from the subnet's raw output a (N, 2·active, *spatial)."""
         a_s, t = (SUBNET_SCALE * a).chunk(2, dim=1)
-        alpha = self.affine_clamping
-        s = alpha * torch.tanh(a_s / alpha if self.clamp_dialect == "freia-main" else a_s)
+        s = soft_clamp(a_s, self.affine_clamping, self.clamp_dialect)
         if self.gin_block:
             s = s - s.mean(dim=tuple(range(1, s.ndim)), keepdim=True)
         return s, t

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["GLOBAL_AFFINE_TYPES", "GlobalAffineType", "global_affine", "global_affine_inverse"]
+__all__ = ["GLOBAL_AFFINE_TYPES", "GlobalAffineType", "global_affine", "global_affine_inverse", "log_slope"]
 
 GlobalAffineType = Literal["SIGMOID", "SOFTPLUS", "EXP"]
 GLOBAL_AFFINE_TYPES: tuple[GlobalAffineType, ...] = ("SIGMOID", "SOFTPLUS", "EXP")
@@ -87,3 +87,14 @@ def global_affine_inverse(value: float, kind: GlobalAffineType) -> float:
         return math.log(value)
     h = SOFTPLUS_BETA * value / SOFTPLUS_SCALE  # g = log(e^h − 1) / β, without overflow
     return (h + math.log(-math.expm1(-h))) / SOFTPLUS_BETA
+
+
+def log_slope(value: float, kind: GlobalAffineType) -> float:
+    """d log Ψ / dg where Ψ(g) = value: how fast the scale is learned, per unit of g.
+
+    >>> [round(log_slope(1.0, kind), 3) for kind in GLOBAL_AFFINE_TYPES]
+    [0.9, 0.099, 1.0]
+    """
+    g = torch.tensor(global_affine_inverse(value, kind), dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(global_affine(g, kind)[1], g)
+    return slope.item()

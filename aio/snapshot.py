@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aio.config import DataConfig, RunConfig
+from aio.flow import Flow
 from aio.inspection import dead_axes
 from aio.training import (
     EVALUATE_EVERY,
@@ -22,7 +23,7 @@ from aio.training import (
     measured,
 )
 
-__all__ = ["Snapshot", "data_extent", "lattice", "snapshot", "true_log_density"]
+__all__ = ["Snapshot", "data_extent", "density_map", "lattice", "snapshot", "true_log_density"]
 
 CELLS = 64  # cells of the density image along each axis: fine enough for σ = .05 at the size it is drawn
 POINTS_SHOWN = 300
@@ -122,6 +123,12 @@ def lattice(extent: tuple[float, float, float, float]) -> np.ndarray:
     horizontal = np.stack([xmin + (xmax - xmin) * position, ymin + (ymax - ymin) * level], axis=-1)
     vertical = np.stack([xmin + (xmax - xmin) * level, ymin + (ymax - ymin) * position], axis=-1)
     return np.concatenate([horizontal, vertical]).astype(np.float32)
+
+
+def density_map(flow: Flow, extent: tuple[float, float, float, float]) -> np.ndarray:
+    """log q at the centres of the cells of a square, (CELLS, CELLS), rows along y; nats per unit area."""
+    with torch.inference_mode():
+        return flow.log_prob(_cell_centres(extent)).reshape(CELLS, CELLS).numpy()
 
 
 @lru_cache(maxsize=16)

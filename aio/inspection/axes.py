@@ -1,13 +1,14 @@
-"""What can be read off a flow: which axes its couplings never transform, and how likely that is."""
+"""Which axes of the data the couplings of a flow transform, which they never do, and how likely that is."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from aio.config import FlowConfig
 from aio.flow import Flow
 
-__all__ = ["dead_axes", "dead_axis_probability"]
+__all__ = ["active_shares", "dead_axes", "dead_axis_probability"]
 
 
 def dead_axes(flow: Flow) -> tuple[int, ...]:
@@ -22,15 +23,32 @@ def dead_axes(flow: Flow) -> tuple[int, ...]:
         >>> dead_axes(build(FlowConfig(blocks=1, block=BlockConfig(permutation="hard")), seed=0))
         (0,)
     """
+    transformed = (active_shares(flow) != 0).any(0)
+    return tuple(torch.nonzero(~transformed).flatten().tolist())
+
+
+def active_shares(flow: Flow) -> Tensor:
+    """How much of each data axis is in what each coupling transforms, following the permutations alone.
+
+    Returns:
+        (blocks, D): the sum over the active channels of the squared share of each data axis. In two dimensions it is
+        a share in [0, 1] that sums to 1 over the axes.
+
+    Example:
+        >>> from aio.config import BlockConfig
+        >>> from aio.flow import build
+        >>> active_shares(build(FlowConfig(blocks=3, block=BlockConfig(permutation="hard")), seed=1)).tolist()
+        [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+    """
     dim = flow.dim
     carried = torch.eye(dim)  # row i: how much of each data axis is in channel i
-    transformed = torch.zeros(dim, dtype=torch.bool)
-    for block in flow.blocks:
+    shares = torch.zeros(len(flow.blocks), dim)
+    for i, block in enumerate(flow.blocks):
         w, w_inv = (kernel.detach().float().cpu().reshape(dim, dim) for kernel in block.kernels())
         at_coupling = w_inv @ carried if block.reverse_permutation else carried
-        transformed |= (at_coupling[block.split[0] :] != 0).any(0)
+        shares[i] = at_coupling[block.split[0] :].square().sum(0)
         carried = w @ at_coupling
-    return tuple(torch.nonzero(~transformed).flatten().tolist())
+    return shares
 
 
 def dead_axis_probability(config: FlowConfig) -> float:
