@@ -17,6 +17,7 @@ from aio.subnets import Activation
 from aio.targets import Target, get_target
 
 __all__ = [
+    "BaseConfig",
     "BlockConfig",
     "DataConfig",
     "FlowConfig",
@@ -134,12 +135,23 @@ class SubnetConfig(Settings):
     activation: Activation = "relu"
 
 
+class BaseConfig(Settings):
+    """The distribution that the flow bends; see `aio.bases`. Each kind reads its own settings and no other's."""
+
+    kind: Literal["normal", "student", "mixture"] = "normal"
+    df: Annotated[float, Field(ge=1.0, le=100.0, description="ν, degrees of freedom of Student's t")] = 3.0
+    modes: Annotated[int, Field(ge=2, le=12, description="number of Gaussians in the ring")] = 8
+    radius: Annotated[float, Field(ge=0.5, le=3.0, description="of the ring, in latent space")] = 2.0
+    width: Annotated[float, Field(ge=0.1, le=1.0, description="σ of each Gaussian, in latent space")] = 0.25
+
+
 class FlowConfig(Settings):
-    """A stack of blocks on a standard normal base. All blocks share `block`, but for those in `overrides`."""
+    """A stack of blocks on a base. All blocks share `block`, but for those in `overrides`."""
 
     blocks: Annotated[int, Field(ge=1, le=24, description="number of AllInOneBlocks")] = 8
     block: BlockConfig = BlockConfig()
     subnet: SubnetConfig = SubnetConfig()
+    base: BaseConfig = BaseConfig()
     overrides: dict[int, BlockConfig] = Field(default_factory=dict, description="block number from 0 → settings")
 
     @field_validator("overrides")

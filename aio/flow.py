@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from aio.bases import GaussianMixture, StandardNormal, StudentT
 from aio.block import AllInOneBlock
-from aio.config import BlockConfig, FlowConfig
+from aio.config import BaseConfig, BlockConfig, FlowConfig
 from aio.subnets import SubnetConstructor, mlp
 
 __all__ = ["Flow", "Stage", "StandardNormal", "build"]
-
-
-class StandardNormal(nn.Module):
-    """The standard normal distribution in D dimensions, the usual base of a flow.
-
-    Args:
-        dim: D, at least 1.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """−½ ‖z‖² − D/2 log 2π, (N,) in nats, for z (N, D)."""
-        return -0.5 * z.square().sum(1) - 0.5 * self.dim * math.log(2 * math.pi)
-
-    def sample(self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """n draws, (n, D)."""
-        return torch.randn(n, self.dim, generator=generator, dtype=dtype)
 
 
 class Stage(NamedTuple):
@@ -62,7 +42,7 @@ class Flow(nn.Module):
 
     Args:
         blocks: AllInOneBlocks for shape [(D,)], the first one next to the data.
-        base: a distribution with `log_prob(z)` and `sample(n, generator)`.
+        base: a distribution with `log_prob(z)` and `sample(n, generator, dtype)`, as those of `aio.bases`.
         loc: μ, (D,), the data's mean.
         scale: σ, (D,), the data's standard deviation, positive. μ and σ are fixed, not trained.
 
@@ -189,7 +169,7 @@ def build(
     """A fresh flow from its settings: the same settings and seed give the same flow.
 
     Args:
-        config: the stack of blocks.
+        config: the stack of blocks and its base.
         seed: seed, or generator, of everything drawn: permutations, reflection vectors, subnet weights.
         loc, scale: the data's mean and standard deviation, (dim,); 0 and 1 when None.
         dim: D, dimensions of the data.
@@ -203,7 +183,16 @@ def build(
     blocks = [_build_block(config.block_config(i), subnet, dim, condition_dim, generator) for i in range(config.blocks)]
     loc = torch.zeros(dim) if loc is None else loc.to(torch.get_default_dtype())
     scale = torch.ones(dim) if scale is None else scale.to(torch.get_default_dtype())
-    return Flow(blocks, StandardNormal(dim), loc, scale)
+    return Flow(blocks, _build_base(config.base, dim), loc, scale)
+
+
+def _build_base(config: BaseConfig, dim: int) -> nn.Module:
+    match config.kind:
+        case "student":
+            return StudentT(dim, config.df)
+        case "mixture":
+            return GaussianMixture(dim, config.modes, config.radius, config.width)
+    return StandardNormal(dim)
 
 
 def _build_block(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from aio.config import (
+    BaseConfig,
     BlockConfig,
     DataConfig,
     FlowConfig,
@@ -27,7 +28,7 @@ from aio.config import (
 from aio.flow import build
 from aio.targets import TARGETS
 
-MODELS = (DataConfig, BlockConfig, SubnetConfig, FlowConfig, TrainingConfig, RunConfig)
+MODELS = (DataConfig, BlockConfig, SubnetConfig, BaseConfig, FlowConfig, TrainingConfig, RunConfig)
 
 # ---------------------------------------------------------------------- the settings, read off the models
 
@@ -112,12 +113,8 @@ def run_configs(draw: st.DrawFn) -> RunConfig:
     """Any settings of a run on a target."""
     blocks = draw(st.integers(*limits(FlowConfig, "blocks")))
     overrides = draw(st.dictionaries(st.integers(0, blocks - 1), block_configs, max_size=3))
-    flow = FlowConfig(
-        blocks=blocks,
-        block=draw(block_configs),
-        subnet=draw(simple(SubnetConfig)),
-        overrides=overrides,
-    )
+    parts = {"block": draw(block_configs), "subnet": draw(simple(SubnetConfig)), "base": draw(simple(BaseConfig))}
+    flow = FlowConfig(blocks=blocks, overrides=overrides, **parts)
     seed = draw(st.integers(*limits(RunConfig, "seed")))
     return RunConfig(data=draw(data_configs()), flow=flow, training=draw(simple(TrainingConfig)), seed=seed)
 
@@ -234,13 +231,15 @@ def test_an_unknown_setting_is_refused(model: type[BaseModel]) -> None:
     assert explain(caught.value) == "momentum: Extra inputs are not permitted, got 0.9."
 
 
-@pytest.mark.parametrize("path", [(m, n) for m, n in NUMBERS if m is BlockConfig or m is SubnetConfig],
-                         ids=lambda p: p[1])  # fmt: skip
+PARTS = {BlockConfig: "block", SubnetConfig: "subnet", BaseConfig: "base"}
+
+
+@pytest.mark.parametrize("path", [(m, n) for m, n in NUMBERS if m in PARTS], ids=lambda p: p[1])
 @pytest.mark.parametrize("end", [0, 1], ids=["lowest", "highest"])
 def test_a_flow_at_the_limits_gives_finite_densities(path: tuple[type[BaseModel], str], end: int) -> None:
     model, name = path
-    part = model.model_validate({name: limits(model, name)[end]})
-    config = FlowConfig(blocks=2, **{"block" if model is BlockConfig else "subnet": part})
+    kind = {"kind": "student" if name == "df" else "mixture"} if model is BaseConfig else {}
+    config = FlowConfig(blocks=2, **{PARTS[model]: model.model_validate({name: limits(model, name)[end], **kind})})
     x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     flow = build(config, 0)
     assert torch.isfinite(flow.log_prob(x)).all()

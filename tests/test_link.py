@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aio.config import BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig, TrainingConfig, shown
+from aio.config import BaseConfig, BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig, TrainingConfig, shown
 from aio.link import BLOCK_NAMES, LINK_NAMES, PARAMETER_NAMES, from_link, to_link
 from aio.targets import TARGETS
 from tests.test_config import LEAVES, run_configs
@@ -50,6 +50,7 @@ def test_the_default_settings_need_no_link() -> None:
         (RunConfig(flow=FlowConfig(block=BlockConfig(clamp=3.0, gin=True))), {"alpha": "3", "gin": "1"}),
         (RunConfig(data=DataConfig(target="rings")), {"target": "rings"}),
         (RunConfig(data=DataConfig(parameters={"noise": 0.25})), {"noise": "0.25"}),
+        (RunConfig(flow=FlowConfig(base=BaseConfig(kind="student"))), {"base": "student"}),
         (RunConfig(flow=FlowConfig(overrides={0: BlockConfig()})), {"block1": ""}),
         (
             RunConfig(flow=FlowConfig(blocks=4, overrides={2: BlockConfig(clamp=0.5, reverse_permutation=True)})),
@@ -117,6 +118,18 @@ STORED = {
         {"v": "1", "width": "128", "depth": "3", "activation": "silu"},
         RunConfig(flow=FlowConfig(subnet=SubnetConfig(width=128, depth=3, activation="silu"))),
     ),
+    "student-base": (
+        {"v": "1", "base": "student", "df": "2.5"},
+        RunConfig(flow=FlowConfig(base=BaseConfig(kind="student", df=2.5))),
+    ),
+    "ring-of-a-base-and-ring-of-a-target": (
+        {"v": "1", "target": "eight_gaussians", "width": "16", "base": "mixture", "base_modes": "5",
+         "base_radius": "1.5", "base_width": "0.4", "modes": "5"},
+        RunConfig(
+            data=DataConfig(target="eight_gaussians", parameters={"modes": 5}),
+            flow=FlowConfig(
+                subnet=SubnetConfig(width=16), base=BaseConfig(kind="mixture", modes=5, radius=1.5, width=0.4))),
+    ),
     "training": (
         {"v": "1", "lr": "0.001", "batch": "100", "schedule": "cosine", "warmup": "0", "horizon": "2500",
          "decay": "1e-05", "clip": "0.5", "average": "0.99", "seed": "42"},
@@ -166,6 +179,8 @@ BROKEN = {
         {"activation": "gelu"},
         "activation=gelu was left out: Input should be 'relu', 'silu' or 'tanh', got gelu.",
     ),
+    "no-base": ({"base": "t"}, "base=t was left out: Input should be 'normal', 'student' or 'mixture', got t."),
+    "base-limit": ({"df": "0.5"}, "df=0.5 was left out: Input should be greater than or equal to 1, got 0.5."),
     "no-name": ({"colour": "red"}, "colour=red was left out: no setting has this name."),
     "no-target": (
         {"target": "mons"},

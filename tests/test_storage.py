@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aio import storage
-from aio.config import BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig
+from aio.config import BaseConfig, BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig
 from aio.storage import CONFIG_FILE, WEIGHTS_FILE, load_model, read_config, save_model
 from aio.training import TrainState, advance, flow_of, start
 
@@ -66,6 +66,8 @@ def refusal(model: Path) -> str:
         pytest.param(with_block(gin=True, clamp_dialect="freia-main"), id="GIN"),
         pytest.param(SMALL.changed_at(("flow", "overrides"), {1: BlockConfig(clamp=0.7)}), id="overrides"),
         pytest.param(SMALL.changed_at(("flow", "subnet"), SubnetConfig(depth=0)), id="linear subnets"),
+        pytest.param(SMALL.changed_at(("flow", "base"), BaseConfig(kind="student", df=2.5)), id="Student's t"),
+        pytest.param(SMALL.changed_at(("flow", "base"), BaseConfig(kind="mixture", modes=3)), id="ring of Gaussians"),
         pytest.param(SMALL.changed_at(("data",), DataConfig(target="rings", parameters={"noise": 0.1})), id="rings"),
     ],
 )
@@ -94,6 +96,25 @@ def test_a_model_of_own_data_comes_back(tmp_path):
     assert config_back.data.target is None
     x = 1000 + 50 * points()
     assert torch.equal(flow.log_prob(x), flow_of(state).log_prob(x))
+
+
+def test_a_model_saved_before_there_was_a_choice_of_base_loads(model, state):
+    settings = json.loads((model / CONFIG_FILE).read_text())
+    del settings["flow"]["base"]
+    (model / CONFIG_FILE).write_text(json.dumps(settings))
+    tensors = safetensors.torch.load_file(model / WEIGHTS_FILE)
+    assert not [name for name in tensors if name.startswith("base")]
+    safetensors.torch.save_file(tensors, model / WEIGHTS_FILE, metadata={storage.CONFIG_KEY: json.dumps(settings)})
+    config, flow = load_model(model)
+    assert config == state.config
+    assert torch.equal(flow.log_prob(points()), flow_of(state).log_prob(points()))
+
+
+def test_settings_with_another_base_are_those_of_another_model(model):
+    settings = json.loads((model / CONFIG_FILE).read_text())
+    settings["flow"]["base"] = {"kind": "student"}
+    (model / CONFIG_FILE).write_text(json.dumps(settings))
+    assert "other settings" in refusal(model)
 
 
 def test_a_model_is_two_plain_files(model, state):

@@ -135,7 +135,7 @@ def carried_grid(
         points: the carried points, (n, 2).
         extent: xmin, xmax, ymin, ymax of the square that is shown.
         of: the space that grid and points come from: it sets their colour.
-        circles: draw the standard normal's circles of 1, 2 and 3 standard deviations.
+        circles: draw circles of radius 1, 2 and 3, the standard normal's standard deviations.
     """
     colour = DATA if of == "data" else LATENT
     x, y = separated(_near(grid, extent))

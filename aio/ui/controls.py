@@ -33,6 +33,8 @@ class Control:
     format: str | None = None
     at_reset: bool = True
     """Whether a change waits for a reset; else it holds from the next step on."""
+    base: str | None = None
+    """The one kind of base that reads it; it is drawn with that base only."""
 
 
 TARGET = Control(
@@ -62,6 +64,19 @@ FLOW = (
             options=(4, 8, 16, 32, 64, 128, 256)),
     Control("depth", "Subnet depth", "slider", "Their hidden layers; 0 leaves an affine map of x₁.", step=1),
     Control("activation", "Activation", "choice", "The nonlinearity of those networks.", options=tuple(ACTIVATIONS)),
+    Control("base", "Base", "menu",
+            "What the flow bends. The standard normal; Student's t, whose tails are heavy; or Gaussians in a ring, for "
+            "data whose modes are apart. Nothing in it is trained.", options=("normal", "student", "mixture")),
+    Control("df", "Degrees of freedom ν", "steps",
+            "The fewer, the heavier the tails of the base; at 2 or fewer its variance is infinite, and with many it is "
+            "nearly the standard normal.", options=(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0), base="student"),
+    Control("base_modes", "Gaussians in the ring", "slider", "How many Gaussians the base has.", step=1,
+            base="mixture"),
+    Control("base_radius", "Radius of the ring", "slider",
+            "Distance of the base's Gaussians from the origin of latent space.", step=0.1, format="%.1f",
+            base="mixture"),
+    Control("base_width", "Width σ of each", "slider", "Standard deviation of each Gaussian of the base.", step=0.05,
+            format="%.2f", base="mixture"),
     Control("seed", "Seed", "number",
             "Draws data, permutations, weights and batches. The same settings and seed give the same run.", step=1),
     Control("points", "Training points", "steps",
@@ -104,6 +119,7 @@ CONTROLS = {c.name: c for c in (TARGET, *BLOCK, *FLOW, *AFFINE, *TRAINING)}
 OPTION_LABELS = {
     "hard": "Hard", "soft": "Soft", "relu": "ReLU", "silu": "SiLU", "tanh": "tanh", "SIGMOID": "sigmoid",
     "SOFTPLUS": "softplus", "EXP": "exp", "freia-0.2": "FrEIA 0.2", "freia-main": "FrEIA main",
+    "normal": "standard normal", "student": "Student's t", "mixture": "ring of Gaussians",
     "constant": "constant", "inverse_sqrt": "1/√step", "cosine": "cosine",
     **{name: target.title for name, target in TARGETS.items()},
 }  # fmt: skip
@@ -155,6 +171,8 @@ def waiting_for_reset(config: RunConfig, run: RunConfig) -> list[str]:
 
 def _apply(config: RunConfig, controls: Iterable[Control], impose: bool) -> RunConfig:
     for control in controls:
+        if control.base not in (None, config.flow.base.kind):
+            continue
         path = LINK_NAMES[control.name]
         value = _widget(control, config.at(path), path, impose)
         if value is None or value == config.at(path):
