@@ -16,9 +16,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from torch import Tensor
-
 from aio.config import RunConfig
+from aio.dataset import OwnData
 from aio.snapshot import Snapshot, snapshot
 from aio.training import TrainState, advance, start
 
@@ -48,7 +47,7 @@ class Piece:
     """Of training alone."""
 
 
-def begin(config: RunConfig, data: Tensor | None) -> Piece:
+def begin(config: RunConfig, data: OwnData | None) -> Piece:
     """A fresh run, at step 0."""
     state = start(config, data)
     return Piece(state, snapshot(state), 0, 0.0)
@@ -60,6 +59,11 @@ def work(state: TrainState, steps: int, look: bool) -> Piece:
     reached = advance(state, steps)
     seconds = time.perf_counter() - started
     return Piece(reached, snapshot(reached) if look or reached.stopped else None, reached.step - state.step, seconds)
+
+
+def redirect(state: TrainState, data: OwnData) -> Piece:
+    """Go on from a state with other points."""
+    return work(state.with_data(data), 0, look=True)
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,10 @@ class Run:
     Args:
         config: the settings to start from.
         executor: where the work is done.
-        data: the visitor's own points, (N, 2), where the settings name no target.
+        data: the visitor's own points, (N, 2), or density, where the settings name no target.
     """
 
-    def __init__(self, config: RunConfig, executor: Executor, data: Tensor | None = None) -> None:
+    def __init__(self, config: RunConfig, executor: Executor, data: OwnData | None = None) -> None:
         self._executor = executor
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
@@ -120,7 +124,7 @@ class Run:
             self._wanted_steps = (self._wanted_steps or self._under_way) + steps
             self._go_on()
 
-    def reset(self, config: RunConfig | None = None, data: Tensor | None = None) -> None:
+    def reset(self, config: RunConfig | None = None, data: OwnData | None = None) -> None:
         """Start afresh at step 0, with other settings if given. Work under way is thrown away."""
         with self._lock:
             self._supersede()
@@ -146,6 +150,21 @@ class Run:
                 self._state = self._state.with_training(**changes)
                 if self._snapshot is not None:
                     self._snapshot = replace(self._snapshot, stopped=None)
+
+    def set_data(self, data: OwnData) -> None:
+        """Go on with other points of the visitor's own, without a reset.
+
+        What was the best so far was the best at something else, and is forgotten.
+        """
+        with self._lock:
+            self._data = data
+            self._config = self._config.changed(data=self._config.data.changed(target=None))
+            if self._state is None:
+                self.reset(self._config, data)
+                return
+            self._supersede()
+            self._best, self._best_nll = None, float("inf")
+            self._submit(redirect, self._state, data)
 
     def back_to_best(self) -> None:
         """Return to the state with the lowest held-out NLL so far, and pause there."""

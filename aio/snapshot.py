@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aio.config import DataConfig, RunConfig
+from aio.config import RunConfig
+from aio.dataset import Dataset
 from aio.flow import Flow
 from aio.inspection import dead_axes
+from aio.targets import Target
 from aio.training import (
     EVALUATE_EVERY,
     ROUND_TRIP_POINTS,
-    Dataset,
     Evaluation,
     TrainState,
     flow_of,
@@ -29,7 +30,7 @@ CELLS = 64  # cells of the density image along each axis: fine enough for σ = .
 POINTS_SHOWN = 300
 GRID_LINES = 15
 GRID_POINTS = 49  # along one line: smooth at the size it is drawn
-BASE_REACH = 3.0  # standard deviations either way that the base's grid covers: 99.5 % of its mass
+BASE_REACH = 3.0  # either way of the base's grid: of the standard normal it covers 99.5 % of the mass
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
 
@@ -46,6 +47,8 @@ class Snapshot:
     """xmin, xmax, ymin, ymax of the square of data space that is shown."""
     log_density: np.ndarray
     """log q at the centres of the cells, (CELLS, CELLS), rows along y; nats per unit area."""
+    true_log_density: np.ndarray | None
+    """log p at the same places, or None where p is unknown."""
     data: np.ndarray
     """Some of the training points, (n, 2)."""
     data_in_latent: np.ndarray
@@ -72,7 +75,7 @@ class Snapshot:
 def snapshot(state: TrainState) -> Snapshot:
     """Compute what is seen of a run. Pure: the same state gives the same arrays."""
     data = state.dataset()
-    extent = data_extent(state.config.data, data)
+    extent = data_extent(data)
     flow = flow_of(state, shared=True)
     shown = data.train[:POINTS_SHOWN].to(flow.loc.dtype)
     cells = _cell_centres(extent).to(flow.loc.dtype)
@@ -97,6 +100,7 @@ def snapshot(state: TrainState) -> Snapshot:
         evaluation=evaluation,
         extent=extent,
         log_density=log_density.reshape(CELLS, CELLS).numpy(),
+        true_log_density=true_log_density(data.target),
         data=shown.numpy(),
         data_in_latent=data_in_latent.numpy(),
         grid_in_latent=grid_in_latent.reshape(grid.shape).numpy(),
@@ -132,9 +136,8 @@ def density_map(flow: Flow, extent: tuple[float, float, float, float]) -> np.nda
 
 
 @lru_cache(maxsize=16)
-def true_log_density(config: DataConfig) -> np.ndarray | None:
+def true_log_density(target: Target | None) -> np.ndarray | None:
     """log p at the centres of the cells, (CELLS, CELLS), nats; None where p is unknown."""
-    target = config.build()
     if target is None:
         return None
     values = target.log_prob(_cell_centres(target.extent)).reshape(CELLS, CELLS).numpy().astype(np.float32)
@@ -142,11 +145,10 @@ def true_log_density(config: DataConfig) -> np.ndarray | None:
     return values
 
 
-def data_extent(config: DataConfig, data: Dataset) -> tuple[float, float, float, float]:
+def data_extent(data: Dataset) -> tuple[float, float, float, float]:
     """xmin, xmax, ymin, ymax of the square of data space to show: the target's, or the points' with a margin."""
-    target = config.build()
-    if target is not None:
-        return target.extent
+    if data.target is not None:
+        return data.target.extent
     low, high = data.train.amin(0), data.train.amax(0)
     centre, half = (low + high) / 2, ((high - low).max() / 2 * (1 + EXTENT_MARGIN)).item()
     x, y = centre.tolist()

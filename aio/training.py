@@ -12,14 +12,14 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from aio.config import DataConfig, RunConfig, TrainingConfig
+from aio.config import RunConfig, TrainingConfig
 from aio.curves import Curve
+from aio.dataset import Dataset, OwnData, Stream, own_dataset, stream_of, target_dataset
 from aio.flow import Flow, build
 
 __all__ = [
@@ -35,30 +35,10 @@ __all__ = [
     "start",
 ]
 
-HELD_OUT = 2_000  # points behind the held-out curve: a standard error of about 0.02 nats
 EVALUATE_EVERY = 20  # steps between points of the held-out curve: under a tenth of the time of training
 ADAM_BETAS = (0.9, 0.99)  # a second moment that forgets in 100 steps follows a learning rate that still changes
 ROUND_TRIP_POINTS = 200
 KEPT_MODULES = 8  # a thread that serves several sessions alternates between their flows
-# Streams of random numbers that must not meet: each is seeded with the run's seed and its own number.
-STREAM_DATA, STREAM_FLOW, STREAM_BATCHES, STREAM_EVALUATION = range(4)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Points to train on and points held out, in the units of the data.
-
-    Args:
-        train: (N, 2); a target's as float32, the visitor's own in the precision they came in.
-        held_out: (M, 2), never trained on.
-        held_out_log_prob: log p of the held-out points, (M,), float64, nats; None where p is unknown.
-        entropy: H(p), nats; None where p is unknown.
-    """
-
-    train: Tensor
-    held_out: Tensor
-    held_out_log_prob: Tensor | None = None
-    entropy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +60,7 @@ class TrainState:
     held_out_nll: Curve
     """The same of the held-out points; index i is step i · EVALUATE_EVERY."""
     own_data: Dataset | None = None
-    """The visitor's own points; None where the settings name a target."""
+    """The visitor's own points or density; None where the settings name a target."""
     stopped: str | None = None
     """Why the run cannot go on from here, as a sentence with its mend; None while it can."""
 
@@ -89,9 +69,18 @@ class TrainState:
         training = self.config.training.changed(**changes)
         return replace(self, config=self.config.changed(training=training), stopped=None)
 
+    def with_data(self, data: OwnData) -> TrainState:
+        """The state with other points of the visitor's own, from this step on; takes away what stopped it.
+
+        Weights, moments and curves go on. The held-out curve steps where the points change.
+        """
+        settings = self.config.data.changed(target=None)
+        own_data = own_dataset(data, settings.points, self.config.seed)
+        return replace(self, config=self.config.changed(data=settings), own_data=own_data, stopped=None)
+
     def dataset(self) -> Dataset:
         """The points of this run."""
-        return self.own_data or _dataset(self.config.data, self.config.seed)
+        return self.own_data or target_dataset(self.config.data, self.config.seed)
 
 
 @dataclass(frozen=True)
@@ -108,13 +97,13 @@ class Evaluation:
     """Largest distance between one of the first points and what comes back from latent space, in the data's units."""
 
 
-def start(config: RunConfig, data: Tensor | None = None) -> TrainState:
+def start(config: RunConfig, data: OwnData | None = None) -> TrainState:
     """The state at step 0: a fresh flow, nothing learned.
 
     Args:
         config: the settings of the run.
-        data: the visitor's own points, (N, 2), finite, at least 20; needed exactly where config.data.target is None.
-            A fifth of them, at most HELD_OUT, is held out.
+        data: needed exactly where config.data.target is None. The visitor's own points, (N, 2), finite, at least 20,
+            of which a fifth, at most HELD_OUT, is held out; or a density of their own, which is sampled.
 
     Raises:
         ValueError: where data is missing, superfluous or unusable.
@@ -129,20 +118,20 @@ def start(config: RunConfig, data: Tensor | None = None) -> TrainState:
             "Expected either a target in the settings or data, not both and not neither. "
             "Set config.data.target to None to train on data."
         )
-    own_data = None if data is None else _split(data, config.seed)
+    own_data = None if data is None else own_dataset(data, config.data.points, config.seed)
     state = TrainState(
         config=config,
         step=0,
         weights={},
         average={},
         moments={},
-        batches=_generator(config.seed, STREAM_BATCHES).get_state(),
+        batches=stream_of(config.seed, Stream.BATCHES).get_state(),
         train_nll=Curve(),
         held_out_nll=Curve(),
         own_data=own_data,
     )
     points = state.dataset().train.double()
-    flow = build(config.flow, _generator(config.seed, STREAM_FLOW), points.mean(0), points.std(0))
+    flow = build(config.flow, stream_of(config.seed, Stream.FLOW), points.mean(0), points.std(0))
     first = _held_out_nll(flow, state.dataset())
     return replace(
         state,
@@ -266,13 +255,13 @@ def evaluate(state: TrainState, points: int | None = None) -> Evaluation:
     Args:
         state: the run.
         points: how many fresh points of the target to draw; None takes the run's own held-out points, and so does
-            a run on the visitor's own data.
+            a run on points whose density is unknown.
     """
     data = state.dataset()
-    target = state.config.data.build()
+    target = data.target
     x, log_p = data.held_out, data.held_out_log_prob
     if points is not None and target is not None:
-        x = target.sample(points, _generator(state.config.seed, STREAM_EVALUATION), torch.float64)
+        x = target.sample(points, stream_of(state.config.seed, Stream.EVALUATION), torch.float64)
         log_p = target.log_prob(x)
     flow = flow_of(state, shared=True)
     with torch.inference_mode():
@@ -352,30 +341,3 @@ def _cloned(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {key: _cloned(value) for key, value in tree.items()}
     return tree.detach().clone() if isinstance(tree, Tensor) else tree
-
-
-def _generator(seed: int, stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed * 4 + stream)
-
-
-@lru_cache(maxsize=8)
-def _dataset(config: DataConfig, seed: int) -> Dataset:
-    """The points of a target; a function of the settings, so that a state need not carry them."""
-    target = config.build()
-    generator = _generator(seed, STREAM_DATA)
-    train = target.sample(config.points, generator, torch.float32)
-    held_out = target.sample(HELD_OUT, generator, torch.float32)
-    return Dataset(train, held_out, target.log_prob(held_out.double()), target.entropy)
-
-
-def _split(data: Tensor, seed: int) -> Dataset:
-    if data.ndim != 2 or data.shape[1] != 2:
-        raise ValueError(f"Expected data of shape (N, 2), got {tuple(data.shape)}. Choose two numeric columns.")
-    if not torch.isfinite(data).all():
-        raise ValueError("Expected finite numbers, got NaN or infinity in the data. Leave those rows out.")
-    if len(data) < 20:
-        raise ValueError(f"Expected at least 20 points, got {len(data)}. A flow cannot be judged on fewer.")
-    order = torch.randperm(len(data), generator=_generator(seed, STREAM_DATA))
-    held_out = min(HELD_OUT, len(data) // 5)
-    shuffled = data[order]
-    return Dataset(shuffled[held_out:], shuffled[:held_out])

@@ -104,7 +104,7 @@ def test_cells_hold_the_mass_of_the_square(state: TrainState, seen: Snapshot) ->
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_true_density_is_the_targets_at_the_same_cells(name: str) -> None:
-    values, target = true_log_density(DataConfig(target=name)), TARGETS[name]
+    values, target = true_log_density(TARGETS[name]), TARGETS[name]
     xmin, xmax, ymin, ymax = target.extent
     rows, columns = np.arange(3, CELLS, 11), np.arange(5, CELLS, 13)
     y, x = np.meshgrid(ymin + (rows + 0.5) * (ymax - ymin) / CELLS, xmin + (columns + 0.5) * (xmax - xmin) / CELLS,
@@ -118,7 +118,7 @@ def test_the_true_density_is_the_targets_at_the_same_cells(name: str) -> None:
 
 def test_parameters_of_the_target_reach_its_true_density() -> None:
     wide = DataConfig(target="eight_gaussians", parameters={"noise": 0.6})
-    assert true_log_density(wide).max() < true_log_density(DataConfig(target="eight_gaussians")).max() - 0.5
+    assert true_log_density(wide.build()).max() < true_log_density(TARGETS["eight_gaussians"]).max() - 0.5
 
 
 # ---------------------------------------------------------------------- points and grids
@@ -177,13 +177,13 @@ def test_few_points_are_all_shown() -> None:
 
 def test_a_target_is_shown_in_its_own_square() -> None:
     state = start(SMALL)
-    assert data_extent(SMALL.data, state.dataset()) == SMALL.data.build().extent
+    assert data_extent(state.dataset()) == SMALL.data.build().extent
     assert snapshot(state).extent == SMALL.data.build().extent
 
 
 def test_ones_own_points_are_shown_in_a_square_around_them() -> None:
     state = start(OWN, own_points(200) * torch.tensor([1.0, 20.0]) + 5)
-    xmin, xmax, ymin, ymax = data_extent(OWN.data, state.dataset())
+    xmin, xmax, ymin, ymax = data_extent(state.dataset())
     low, high = state.dataset().train.numpy().min(0), state.dataset().train.numpy().max(0)
     assert xmax - xmin == pytest.approx(ymax - ymin)
     assert ymax - ymin == pytest.approx(1.15 * (high - low).max(), rel=1e-5)
@@ -191,7 +191,7 @@ def test_ones_own_points_are_shown_in_a_square_around_them() -> None:
 
 
 def test_points_of_ones_own_have_no_true_density() -> None:
-    assert true_log_density(OWN.data) is None
+    assert true_log_density(None) is None
 
 
 # ---------------------------------------------------------------------- the curves

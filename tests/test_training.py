@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from aio.config import BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig, TrainingConfig
+from aio.dataset import HELD_OUT
 from aio.flow import build
 from aio.training import (
     EVALUATE_EVERY,
-    HELD_OUT,
     TrainState,
     advance,
     averaging_decay,
