@@ -19,7 +19,7 @@ CurveKind = Literal["constant", "linear", "sine", "step"]
 CURVE_KINDS: tuple[CurveKind, ...] = ("constant", "linear", "sine", "step")
 MOST_MIRRORS = int(limits(BlockConfig, "householder")[1])
 
-Number = Annotated[float, Field(ge=-100.0, le=100.0)]
+Number = Annotated[float, Field(ge=-1e4, le=1e4)]  # beyond, a block overflows
 Pair = tuple[Number, Number]
 
 

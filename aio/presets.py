@@ -158,8 +158,8 @@ _OWN = (
     ),
     Preset(
         "high_learning_rate", "A learning rate too high", "", "failure", RunConfig(training=_adam(0.1)),
-        "The loss jumps up within the first steps and does not come back near its floor. Without clipping, nothing "
-        "holds the size of a step.",
+        "The loss jumps up within the first steps and does not come back near its floor. Adam moves every number by "
+        "about the learning rate at each step, here 0.1, however large the gradient is.",
     ),
 )  # fmt: skip
 
@@ -189,7 +189,7 @@ class Statement:
     points: Literal["data", "base"] = "data"
     """What goes in: points of the data as they reach the block, or of the standard normal base."""
     rev: bool = False
-    section: Literal["film", "conditioner", "permutation", "scale", "round_trip", "loss"] = "film"
+    section: Literal["formula", "conditioner", "permutation", "scale", "round_trip", "loss"] = "conditioner"
     """Where it is seen."""
 
 
@@ -209,7 +209,7 @@ STATEMENTS: tuple[Statement, ...] = (
         r"$u_2 = x_2 + t(x_1)$, so every area stays what it is. With a standard normal base its density nowhere "
         r"exceeds $1/(2\pi)$, in standardised units.",
         "GIN is on, and t by hand is a sine: columns slide up and down, and no cell of the grid changes its area. "
-        "Turn GIN off, and s by hand swells the cells on the right and shrinks those on the left.",
+        "Turn GIN by hand off, and s by hand swells the cells on the right and shrinks those on the left.",
         "coupling",
         RunConfig(flow=_flow(1, gin=True)),
         BlockEdit(
@@ -223,7 +223,8 @@ STATEMENTS: tuple[Statement, ...] = (
         r"transformed with probability $2^{-(K-1)}$, which is 12.5 % for four; with reverse_permutation each "
         r"coordinate is never the active one with probability $2^{-K}$.",
         "Permutation is hard, and in this draw it is the identity in all four blocks: t by hand moves points up and "
-        "down only, and whichever Block you choose, its permutation moves nothing. Choose soft, or another seed.",
+        "down only, and whichever number of block you choose, its permutation moves nothing. Draw again: one axis is "
+        "left out in one draw of eight.",
         "permutation",
         RunConfig(flow=_flow(4, permutation="hard"), seed=DEAD_AXIS_SEED),
         BlockEdit(t=HandCurve(kind="sine", amplitude=1.5, rate=2.0)),
@@ -235,14 +236,14 @@ STATEMENTS: tuple[Statement, ...] = (
         "The last permutation is unseen",
         r"The last permutation is invisible to an isotropic base: $z$ and $Pz$ have the same density there, and "
         r"$\log|\det P| = 0$, so the NLL does not move when $P$ turns.",
-        "Block is the last one and angle is set by hand: all of latent space turns, and the change of the NLL stays "
-        "0. The same angle in an earlier Block spoils the fit.",
+        "The last block is open, and its angle is set by hand: all of latent space turns, and By hand the NLL rises by "
+        "0. Choose an earlier number of block: there the same angle spoils the fit.",
         "permutation",
         _FOUR,
         BlockEdit(angle=-90.0),
         source="trained",
         index=3,
-        section="permutation",
+        section="loss",
     ),
     Statement(
         4,
@@ -250,7 +251,7 @@ STATEMENTS: tuple[Statement, ...] = (
         r"A soft permutation turns the plane, a swap of the channels mirrors it across $x_2 = x_1$, and each "
         r"Householder vector $v$ mirrors it across the line through 0 perpendicular to $v$. Each mirror flips the "
         r"sign of $\det$; $\log|\det|$ stays 0.",
-        "Householder mirrors holds one vector by hand, and angle is 0: the moons fold over to the other side of one "
+        "Mirrors by hand is 1, and Angle by hand is 0: the moons fold over to the other side of one "
         "line, every cell is mirrored, and none changes its area. Add a second vector, and together they turn.",
         "mirror_1",
         _ONE,
@@ -262,23 +263,24 @@ STATEMENTS: tuple[Statement, ...] = (
         "The clamp's budget",
         r"One coupling stretches $x_2$ by a factor $e^s$ within $[e^{-\alpha}, e^{\alpha}]$. Of the gradient the clamp "
         r"lets $1 - \tanh^2$ through, which is almost nothing where $s$ comes near $\pm\alpha$.",
-        "s by hand is a line as steep as 3, yet s levels off at Clamp α = 2: on the right cells are stretched by "
-        "almost e² = 7.4, on the left squeezed as much, and no more. Lower Clamp α, and both ends come together.",
+        "s by hand is a line as steep as 3, yet s levels off at α = 2: on the right cells are stretched by "
+        "almost e² = 7.4, on the left squeezed as much, and no more. Lower α by hand, and both ends come "
+        "together.",
         "coupling",
         _ONE,
         BlockEdit(s=HandCurve(kind="linear", amplitude=3.0), t=_constant(0.0)),
-        section="conditioner",
     ),
     Statement(
         6,
         "A change of axes",
         r"reverse_permutation is a change of axes: apart from the global scale and offset the block computes "
         r"$P \cdot C \cdot P^\top$, a coupling $C$ along an axis tilted by $P$.",
-        "Reverse permutation is on, angle is 30°, and t by hand is a line: every point slides along an axis that is "
-        "tilted by 30°. Set angle to 0, and they slide straight up and down.",
+        "Reverse permutation is on, Angle by hand is 30°, and t by hand is a line: every point slides along an axis "
+        "that is tilted by 30°. Set the angle to 0, and they slide straight up and down.",
         "permutation",
         RunConfig(flow=_flow(1, reverse_permutation=True)),
         BlockEdit(s=_constant(0.0), t=HandCurve(kind="linear", amplitude=1.5), angle=_TILT),
+        section="permutation",
     ),
     Statement(
         7,
@@ -291,14 +293,13 @@ STATEMENTS: tuple[Statement, ...] = (
         _ONE,
         BlockEdit(s=HandCurve(kind="step", amplitude=1.0, rate=8.0), t=_constant(0.0)),
         points="base",
-        section="conditioner",
     ),
     Statement(
         8,
         "Untrained, it only permutes",
         r"The factor 0.1 makes an untrained flow almost a pure permutation: $s$ and $t$ start near 0, and where "
         r"$\Psi = 1$ and $o = 0$ the block is almost $y = Px$.",
-        "A freshly drawn flow with nothing set by hand: in whichever Block, the coupling hardly moves a point, and "
+        "A freshly drawn flow with nothing set by hand: in every block, the coupling hardly moves a point, and "
         "only the permutation turns the picture. Then give s by hand a curve, to see what a coupling can do.",
         "coupling",
         RunConfig(seed=TURNING_SEED),
@@ -308,8 +309,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "Bridges do not tear",
         r"A flow and its inverse are continuous, so a flow cannot tear the base: between modes that lie apart a bridge "
         r"of stretched points is left. Steeper steps and more blocks thin it, never to zero.",
-        "Direction is from latent to data, and t by hand is a steep step: the round cloud of the base is pulled apart "
-        "in two, with a thin bridge between them. Raise its rate: the bridge thins, and stays.",
+        "Direction is Inverse, and t by hand is a steep step: the round cloud of the base is pulled apart "
+        "in two, with a thin bridge between them. Raise its steepness: the bridge thins, and stays.",
         "coupling",
         _ONE,
         BlockEdit(s=_constant(0.0), t=HandCurve(kind="step", amplitude=3.0, rate=10.0), angle=0.0),

@@ -14,10 +14,13 @@ from aio.config import BlockConfig, FlowConfig, RunConfig, SubnetConfig
 from aio.flow import Flow, build
 from aio.inspection import (
     Opened,
+    area_change,
     density_along,
     gaussian_slice,
+    held_out_change,
     in_double,
     open_block,
+    signed_areas,
     without_block,
     worst_by_depth,
     worth,
@@ -108,6 +111,24 @@ def test_a_probe_is_brought_back_from_every_frame(block: dict, rev: bool) -> Non
     assert expected.tolist() == pytest.approx(probe, abs=1e-9)
 
 
+def test_a_shear_along_a_tilted_axis_keeps_its_areas_white() -> None:
+    """However coarse the grid is beside a step: the colour is the log-determinant, not the area of a quadrilateral."""
+    steep = HandCurve(kind="step", amplitude=3.0, rate=50.0)
+    seen = opened(a_flow(reverse_permutation=True), 1, BlockEdit(t=steep, gin=True, angle=30.0))
+    assert all((c == 0).all() for c, step in zip(seen.colours("so_far"), seen.grid, strict=True) if step.values is None)
+    assert not any(seen.mirrored())
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 40.0])
+def test_grid_and_slice_are_measured_in_the_spread_of_the_points(scale: float) -> None:
+    flow = a_flow()
+    flow.scale /= scale  # the data arrive so many times wider
+    seen = opened(flow, 0)
+    spread = seen.points.std(0).max().item()
+    assert 0.7 < seen.unit / spread < 1.5
+    assert seen.grid[0].x.abs().max().item() == pytest.approx(GRID_REACH * seen.unit)
+
+
 @pytest.mark.parametrize("rev", [False, True], ids=["forward", "inverse"])
 def test_the_slice_is_even_and_upright_where_the_coupling_meets_it(rev: bool) -> None:
     seen = opened(a_flow(reverse_permutation=True), rev=rev)
@@ -135,7 +156,9 @@ def test_colours_are_the_fields_of_log_det_averaged_over_cells() -> None:
     assert titles == ["coupling", "scale and offset", "permutation"]
     summed = fields.sum(0)
     corners = (summed[1:, 1:] + summed[:-1, :-1] + summed[1:, :-1] + summed[:-1, 1:]) / 4
-    assert (seen.colours("so_far")[-1] - corners).abs().max() < 0.02  # of the second order in the cell
+    torch.testing.assert_close(seen.colours("so_far")[-1], corners)
+    changed = area_change(seen.grid[0].x, seen.grid[-1].x, seen.shape).log
+    assert (changed - corners).abs().max() < 0.02  # of the second order in the cell
     by_step = [c for c, step in zip(seen.colours("step"), seen.grid, strict=True) if step.contributes]
     torch.testing.assert_close(torch.stack(by_step).sum(0), seen.colours("so_far")[-1])
 
@@ -153,7 +176,10 @@ def test_frames_that_compute_are_coloured_by_what_they_compute() -> None:
 
 def test_mirrored_cells_are_those_after_an_odd_number_of_mirrors() -> None:
     seen = opened(a_flow(), 1, BlockEdit(angle=0.0, v=((1.0, 0.0), (0.6, 0.8))))
-    flipped = {step.name: bool(m.all()) for step, m in zip(seen.grid, seen.mirrored(), strict=True)}
+    flipped = {step.name: over for step, over in zip(seen.grid, seen.mirrored(), strict=True)}
+    after = dict(zip([step.name for step in seen.grid], seen.grid, strict=True))
+    areas = {name: signed_areas(after[name].x, seen.shape) for name in flipped}
+    assert all(bool((areas[name] < 0).all()) == over for name, over in flipped.items())
     assert (flipped["coupling"], flipped["mirror_2"], flipped["mirror_1"]) == (False, True, False)
 
 
@@ -205,29 +231,29 @@ def state():
 
 def test_worth_is_the_loss_that_direct_evaluation_gives(state) -> None:
     flow = in_double(flow_of(state))
-    changed = opened(flow, 1, STEEP).flow
-    found = worth(flow, changed, state.dataset())
-    direct = evaluate(state)
+    found, direct = worth(flow, state.dataset()), evaluate(state)
     assert found.evaluation.nll == pytest.approx(direct.nll, abs=1e-5)
     assert found.evaluation.kl == pytest.approx(direct.kl, abs=1e-5)
+    assert found.evaluation.round_trip_error < 1e-12
     points = state.dataset().held_out.double()
 
-    def nll(f: Flow) -> float:
-        return -f.log_prob(points).mean().item()
+    def log_q(f: Flow) -> torch.Tensor:
+        with torch.no_grad():
+            return f.log_prob(points)
 
-    assert found.changed[0] == pytest.approx(nll(changed) - nll(flow), abs=1e-9)
-    assert [mean for mean, _ in found.off] == pytest.approx(
-        [nll(without_block(flow, i)) - nll(flow) for i in range(2)], abs=1e-9
-    )
+    for i, (mean, stderr) in enumerate(found.off):
+        difference = log_q(flow) - log_q(without_block(flow, i))
+        assert mean == pytest.approx(difference.mean().item(), abs=1e-12)
+        assert stderr == pytest.approx(difference.std().item() / math.sqrt(len(points)), abs=1e-12)
 
 
 def test_the_last_permutation_is_worth_nothing_and_a_steep_block_costs(state) -> None:
     flow = in_double(flow_of(state))
-    data = state.dataset()
+    data, held_out = state.dataset(), state.dataset().held_out.double()
     turned = open_block(flow, 1, BlockEdit(angle=77.0), data.train, base=BASE, points="data", rev=False)
     steep = open_block(flow, 1, STEEP, data.train, base=BASE, points="data", rev=False)
-    assert abs(worth(flow, turned.flow, data).changed[0]) < 1e-9
-    assert worth(flow, steep.flow, data).changed[0] > 0.1
+    assert abs(held_out_change(flow, turned.flow, held_out)[0]) < 1e-9
+    assert held_out_change(flow, steep.flow, held_out)[0] > 0.1
 
 
 def test_the_worst_error_grows_with_depth() -> None:

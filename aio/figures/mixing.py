@@ -30,7 +30,7 @@ SMALLEST_ARC = math.radians(1)  # below, an arrow has no direction to the eye
 AREA = 0.2  # of the panel, for a density along its edge
 SEEN = 1e-3  # of its peak: how low a density may be and still set the range
 SHORTEST_NORMAL = 0.5  # between the unit vectors of mirrors and the zero of a mirror that is passed over
-NEVER = 1e-6  # a share of an axis that is rounding
+NEVER = 1e-12  # a share of an axis that is rounding
 
 
 def permutation_picture(

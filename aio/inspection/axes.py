@@ -10,6 +10,8 @@ from aio.flow import Flow
 
 __all__ = ["active_shares", "dead_axes", "dead_axis_probability"]
 
+NEVER = 1e-12  # a share below is rounding: an angle of less than 1e-6
+
 
 def dead_axes(flow: Flow) -> tuple[int, ...]:
     """The data axes that no coupling of the flow transforms, counted from 0.
@@ -48,7 +50,7 @@ def active_shares(flow: Flow) -> Tensor:
         at_coupling = w_inv @ carried if block.reverse_permutation else carried
         shares[i] = at_coupling[block.split[0] :].square().sum(0)
         carried = w @ at_coupling
-    return shares
+    return torch.where(shares < NEVER, 0.0, shares)
 
 
 def dead_axis_probability(config: FlowConfig) -> float:

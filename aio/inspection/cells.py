@@ -14,7 +14,8 @@ class AreaChange(NamedTuple):
     """What happened to the cells of a grid, each (R − 1, C − 1)."""
 
     log: Tensor
-    """log of the area after over the area before, nats: log|det| averaged over the cell, to second order."""
+    """log of the area after over the area before, nats. Where the map is smooth on the scale of a cell it is the mean
+    of log|det| over the cell, to second order."""
     mirrored: Tensor
     """Whether the cell's orientation has flipped; bool."""
 

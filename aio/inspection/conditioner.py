@@ -24,7 +24,7 @@ __all__ = [
 
 # A working point is called saturated where less than this share of the clamp's gradient is left.
 GRADIENT_LEFT = 0.1
-KERNEL_WIDTH = 0.15  # in standard deviations of what reaches a block
+KERNEL_WIDTH = 0.15  # standard deviations of the points
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Saturation:
     working: Tensor
     """0.1 · subnet for s at each point, (N,)."""
     gradient_left: Tensor
-    """The clamp's slope there over its slope at 0, 1 − tanh², (N,)."""
+    """The slope of s there over the clamp's slope at 0, 1 − tanh², (N,); 0 under GIN."""
     share: float
     """Share of the points with less than a tenth of the gradient left."""
     stretch: tuple[float, float]
@@ -78,6 +78,8 @@ def saturation(block: AllInOneBlock, x1: Tensor) -> Saturation:
     alpha = block.affine_clamping
     unit = working / alpha if block.clamp_dialect == "freia-main" else working
     left = 1 - torch.tanh(unit).square()
+    if block.gin_block:
+        left = torch.zeros_like(left)  # s − mean(s) is 0 whatever the network says
     most = 1.0 if block.gin_block else math.exp(alpha)
     return Saturation(working, left, (left < GRADIENT_LEFT).double().mean().item(), (1 / most, most))
 
@@ -123,5 +125,6 @@ def gaussian_slice(block: AllInOneBlock, x1: float, x2: Tensor) -> Slice:
 
 def density_along(at: Tensor, points: Tensor) -> Tensor:
     """The density of points on a line, (n,), at the places `at` (n,): a Gaussian kernel estimate of points (N,)."""
-    distance = (at[:, None] - points) / KERNEL_WIDTH
-    return torch.exp(-distance.square() / 2).mean(1) / (KERNEL_WIDTH * math.sqrt(2 * math.pi))
+    width = max(KERNEL_WIDTH * points.std().item(), torch.finfo(points.dtype).tiny)
+    distance = (at[:, None] - points) / width
+    return torch.exp(-distance.square() / 2).mean(1) / (width * math.sqrt(2 * math.pi))

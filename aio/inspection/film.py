@@ -55,6 +55,11 @@ class Step:
     values_title: str = ""
 
     @property
+    def flips(self) -> bool:
+        """Whether it turns the plane over."""
+        return self.motion.kind == "mirror"
+
+    @property
     def contributes(self) -> bool:
         """Whether it has a line in the ledger, if only a line of 0: it is a map of the plane, and in use."""
         return self.active and self.name not in READINGS

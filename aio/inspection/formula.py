@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from aio.inspection.film import Step, film
 __all__ = ["DISAGREEMENTS", "Disagreement", "Term", "formula", "source"]
 
 LARGE, SMALL = 1e4, 5e-4  # outside, a number is written with a power of ten
+ROUNDING = 1e-6  # of float32, in which weights are stored: below, a number is written as 0
 
 PSI = {
     "SIGMOID": r"10\,\sigma(g - 2)",
@@ -195,7 +196,9 @@ def _n(value: float) -> str:
     value += 0.0  # −0 is written as 0
     if not math.isfinite(value):
         return r"\mathrm{nan}" if math.isnan(value) else (r"-\infty" if value < 0 else r"\infty")
-    if value and not SMALL <= abs(value) < LARGE:
+    if abs(value) < ROUNDING:
+        return "0.000"
+    if not SMALL <= abs(value) < LARGE:
         mantissa, exponent = f"{value:.2e}".split("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
     return f"{value:.3f}"
@@ -232,6 +235,8 @@ class Disagreement:
     """The frame of the film that shows it."""
     see: str
     """What to look at there, in a sentence."""
+    needs: Literal["", "mirrors", "untrained"] = ""
+    """What the block must be for it to be seen."""
 
 
 DISAGREEMENTS = (
@@ -252,18 +257,21 @@ DISAGREEMENTS = (
         r"$w_0 H_1 \cdots H_k$, that is $R V$: the reflections act before it.",
         "permutation",
         "With mirrors on, the film passes through them first, and then through w₀.",
+        "mirrors",
     ),
     Disagreement(
         r"$s(x)$ and $t(x)$ are the subnet's output.",
         r"Both are 0.1 times the subnet's output.",
         "subnet",
         "Draw an untrained block: s and t are small, and the block is almost a permutation.",
+        "untrained",
     ),
     Disagreement(
         "A global affine transformation ('ActNorm').",
         "Nothing is initialised from data: Ψ starts at global_affine_init and o at 0, whatever the data.",
         "global_affine",
         "Draw an untrained block: Ψ is 1 and o is 0 for every target.",
+        "untrained",
     ),
 )
 """Against the docstring of anomalib's and FrEIA's AllInOneBlock. The first four are errors, the last is a name."""

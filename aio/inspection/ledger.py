@@ -43,7 +43,7 @@ class Ledger:
     flow_autograd: float
     """log p_base(z) + log|det ∂z/∂x| of the whole flow, from the Jacobian that autograd computes."""
     orientation: int
-    """Sign of the block's determinant: −1 where it mirrors the plane."""
+    """Sign of the block's determinant: −1 where it mirrors the plane; 0 where the numbers overflow."""
 
     @property
     def total(self) -> float:
@@ -112,4 +112,4 @@ def _blocks(first: int, last: int) -> str:
 def _slogdet(map_: Callable[[Tensor], Tensor], x: Tensor) -> tuple[int, float]:
     jacobian = torch.autograd.functional.jacobian(lambda point: map_(point[None])[0], x[0])
     sign, log_abs = torch.linalg.slogdet(jacobian)
-    return int(sign.item()), log_abs.item()
+    return int(torch.nan_to_num(sign, nan=0.0).item()), log_abs.item()

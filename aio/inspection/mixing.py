@@ -33,7 +33,14 @@ class Mixing:
     log_abs_det: float
     """log|det P|, nats: 0 but for rounding."""
     orthogonality_error: float
-    """Largest entry of |PᵀP − I|."""
+    """Largest entry of |PᵀP − I|, of P as it is computed."""
+    stored_error: float
+    """The same of P rounded to float32, in which weights are trained and stored."""
+
+    @property
+    def fixed_angle(self) -> float | None:
+        """Degrees by which `fixed` turns; None where it mirrors."""
+        return None if self.fixed_normal.any() else _rotation(self.fixed)
 
 
 def mixing(block: AllInOneBlock) -> Mixing:
@@ -54,15 +61,24 @@ def mixing(block: AllInOneBlock) -> Mixing:
     normals = matrix.new_tensor(mirrors[::-1]).reshape(-1, 2)
     (a, b), (c, d) = matrix.tolist()
     det = a * d - b * c
-    exact = matrix.double()  # so that what is measured is P's own rounding
-    angle = math.atan2(c - b, a + d) if det > 0 else math.atan2(b + c, a - d) / 2
     return Mixing(
         matrix=matrix,
         fixed=fixed,
         normals=normals,
         fixed_normal=matrix.new_tensor(motions["permutation"].normal),
         mirrored=det < 0,
-        angle=math.degrees(angle),
+        angle=_rotation(matrix) if det > 0 else math.degrees(math.atan2(b + c, a - d) / 2),
         log_abs_det=math.log(abs(det)),
-        orthogonality_error=(exact.T @ exact - torch.eye(2).to(exact)).abs().max().item(),
+        orthogonality_error=_orthogonality_error(matrix),
+        stored_error=_orthogonality_error(matrix.float()),
     )
+
+
+def _rotation(w: Tensor) -> float:
+    (a, b), (c, d) = w.tolist()
+    return math.degrees(math.atan2(c - b, a + d))
+
+
+def _orthogonality_error(w: Tensor) -> float:
+    exact = w.double()  # so that what is measured is the matrix's own rounding
+    return (exact.T @ exact - torch.eye(2).to(exact)).abs().max().item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,13 +13,13 @@ from torch import Tensor
 from aio.block import AllInOneBlock
 from aio.by_hand import BlockEdit, edited
 from aio.flow import Flow
-from aio.inspection.cells import area_change, square_grid
+from aio.inspection.cells import square_grid
 from aio.inspection.film import Step, at_input, film
 from aio.inspection.variants import with_block
 
 __all__ = ["GRID_REACH", "GRID_VERTICES", "Opened", "Path", "open_block"]
 
-GRID_REACH = 3.0  # standard deviations either way: what reaches a block is near standard
+GRID_REACH = 3.0  # units either way
 GRID_VERTICES = 25  # along each side: cells of a quarter of a standard deviation
 BEADS = 11  # on the vertical slice
 BEAD_REACH = 2.5
@@ -63,9 +64,20 @@ class Opened:
         return GRID_VERTICES, GRID_VERTICES
 
     @cached_property
+    def unit(self) -> float:
+        """The power of two nearest to the spread of the points: grid, slices and axes are measured in it."""
+        spread = self.points.std(0).max().item()
+        return 2.0 ** round(math.log2(spread)) if 0 < spread < math.inf else 1.0
+
+    @property
+    def grid_reach(self) -> float:
+        """Half the side of the grid's square."""
+        return GRID_REACH * self.unit
+
+    @cached_property
     def grid(self) -> list[Step]:
         """The film of a square grid, (GRID_VERTICES², 2) at each step."""
-        return film(self.block, square_grid(GRID_REACH, GRID_VERTICES), self.rev)
+        return film(self.block, square_grid(self.grid_reach, GRID_VERTICES), self.rev)
 
     @cached_property
     def cloud(self) -> list[Step]:
@@ -79,7 +91,7 @@ class Opened:
     def slice(self, probe: tuple[float, float]) -> Path:
         """The way of a vertical slice, evenly spaced along x₂ where the coupling meets it, at the probe's x₁."""
         x1 = next(step.x for step in self.follow(probe).steps if step.name == "split")[0, 0].item()
-        x2 = torch.linspace(-BEAD_REACH, BEAD_REACH, BEADS, dtype=torch.float64)
+        x2 = self.unit * torch.linspace(-BEAD_REACH, BEAD_REACH, BEADS, dtype=torch.float64)
         beads = torch.stack([torch.full_like(x2, x1), x2], dim=1)
         return Path(film(self.block, at_input(self.block, "split", beads, self.rev), self.rev))
 
@@ -99,24 +111,25 @@ class Opened:
 
     # ------------------------------------------------------------------ areas
 
-    def mirrored(self) -> list[Tensor]:
-        """For each step, which cells are mirrored since the input, (R − 1, C − 1), bool."""
-        first = self.grid[0].x
-        return [area_change(first, step.x, self.shape).mirrored for step in self.grid]
+    def mirrored(self) -> list[bool]:
+        """For each step, whether the plane is turned over since the input: an odd number of mirrors lies behind it."""
+        over, found = False, []
+        for step in self.grid:
+            over ^= step.flips
+            found.append(over)
+        return found
 
     def colours(self, colour: Colour) -> list[Tensor]:
-        """For each step what its cells are coloured by, (R − 1, C − 1).
+        """For each step what its cells are coloured by, (R − 1, C − 1): means over their corners.
 
-        Where nothing moves but something is computed, that: 0.1 · subnet, then s. Elsewhere the log of the change of
-        the cell's area, since the input or by this step alone, in nats.
+        Where nothing moves but something is computed, that: 0.1 · subnet, then s. Elsewhere the log-determinant, in
+        nats, by which areas have changed: since the input, or by this step alone.
         """
-        values, before = [], self.grid[0].x
+        values, so_far = [], torch.zeros(self.shape[0] * self.shape[1], dtype=torch.float64)
         for step in self.grid:
-            if step.values is not None:
-                values.append(self._over_cells(step.values))
-            else:
-                values.append(area_change(self.grid[0].x if colour == "so_far" else before, step.x, self.shape).log)
-            before = step.x
+            so_far = so_far + step.log_det
+            by_step = step.log_det if colour == "step" else so_far
+            values.append(self._over_cells(by_step if step.values is None else step.values))
         return values
 
     def fields(self) -> tuple[list[str], Tensor]:
@@ -136,7 +149,8 @@ class Opened:
     def reach(self) -> float:
         """Half the side of the square that holds nearly all points of the film, and most of its grid."""
         points, grid = (torch.cat([step.x for step in steps]).abs().amax(1) for steps in (self.cloud, self.grid))
-        return max(_first_that_holds(REACHES, points), _first_that_holds(REACHES, grid, MOST_OF_THE_GRID))
+        ends = tuple(self.unit * reach for reach in REACHES)
+        return max(_first_that_holds(ends, points), _first_that_holds(ends, grid, MOST_OF_THE_GRID))
 
     def near(self, place: tuple[float, float]) -> tuple[float, float]:
         """The point, of those that reach the block, nearest to a place."""

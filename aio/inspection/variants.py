@@ -11,7 +11,7 @@ from torch import Tensor
 from aio.block import AllInOneBlock
 from aio.flow import Flow, StandardNormal
 
-__all__ = ["held_out_change", "in_double", "repeated", "with_block", "without_block"]
+__all__ = ["held_out_change", "in_double", "paired_change", "repeated", "with_block", "without_block"]
 
 
 def in_double(flow: Flow) -> Flow:
@@ -65,8 +65,13 @@ def held_out_change(flow: Flow, other: Flow, points: Tensor) -> tuple[float, flo
         Nats per point: mean of log q − log q′, and its standard error.
     """
     with torch.no_grad():
-        difference = (flow.log_prob(points) - other.log_prob(points)).double()
-    return difference.mean().item(), (difference.std() / len(points) ** 0.5).item()
+        return paired_change(flow.log_prob(points), other.log_prob(points))
+
+
+def paired_change(log_q: Tensor, other: Tensor) -> tuple[float, float]:
+    """The mean of log q − log q′ over points, (N,) each, and its standard error."""
+    difference = (log_q - other).double()
+    return difference.mean().item(), (difference.std() / len(difference) ** 0.5).item()
 
 
 def _of(flow: Flow, blocks: Sequence[AllInOneBlock]) -> Flow:
