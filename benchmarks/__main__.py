@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import page, training
+from benchmarks import block, page, training
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("torch", "FrEIA", "streamlit", "plotly", "numpy")
 
 
 def main() -> None:
-    sections = [training.report(), page.report()]
+    sections = [training.report(), page.report(), block.report()]
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     head = (
         "# Results\n\n"

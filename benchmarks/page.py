@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from contextlib import closing, contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.browser import CHROMIUM_FLAGS, find_chromium
+from benchmarks.server import serve
 
-REPOSITORY = Path(__file__).parents[1]
 FIGURES = ("density", "latent_to_data", "data_to_latent", "loss")
 MEASURED_SECONDS = 20
 WATCH_LONG_TASKS = """
@@ -26,7 +20,7 @@ WATCH_LONG_TASKS = """
 
 def report() -> str:
     """The table, as Markdown."""
-    with _server() as url, sync_playwright() as playwright:
+    with serve() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         for _ in range(2):  # the first visit warms the browser's cache
             context = browser.contexts[0] if browser.contexts else browser.new_context()
@@ -78,24 +72,3 @@ def _visit(page: Page, url: str) -> dict[str, str]:
 
 def _step(page: Page) -> int:
     return int(page.locator(".st-key-density .live-figure").get_attribute("data-step"))
-
-
-@contextmanager
-def _server():
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    process = subprocess.Popen([sys.executable, "-m", "aio.ui", *options], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield url
-    finally:
-        process.kill()
-        process.wait()

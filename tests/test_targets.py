@@ -5,7 +5,9 @@ import math
 import pickle
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
+import latex2mathml.converter
 import numpy as np
 import pytest
 import torch
@@ -265,6 +267,17 @@ def test_registry_lists_targets_by_name_in_order():
     assert all(target.name == name and target.title and target.summary for name, target in TARGETS.items())
     with pytest.raises(TypeError):
         TARGETS["moons"] = TARGETS["rings"]
+
+
+@every_target
+def test_formula_and_difficulty_are_told(target):
+    """The formula is read by KaTeX, and is LaTeX to latex2mathml too, which shares no code with it."""
+    row = ElementTree.fromstring(latex2mathml.converter.convert(target.formula))
+    signs = [element.text or "" for element in row.iter()]
+    assert not [sign for sign in signs if "\\" in sign or sign == "&"]  # what it does not know it leaves as it is
+    assert "".join(signs).count("=") + "".join(signs).count("~") >= 1
+    assert 60 < len(target.hard) < 150
+    assert target.hard.endswith(".")
 
 
 def test_changing_a_parameter_makes_another_target():

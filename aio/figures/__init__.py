@@ -6,6 +6,7 @@ from aio.figures.ledger import ledger_waterfall, log_det_fields, log_det_scale
 from aio.figures.loss import loss_curve
 from aio.figures.mixing import LETTER_F, permutation_picture, slice_picture, transformed_axes
 from aio.figures.plane import carried_grid, colour_scale, density_image
+from aio.figures.thumbnail import readable_scale, thumbnail
 
 __all__ = [
     "LETTER_F",
@@ -22,7 +23,9 @@ __all__ = [
     "log_det_scale",
     "loss_curve",
     "permutation_picture",
+    "readable_scale",
     "round_trip_maps",
     "slice_picture",
+    "thumbnail",
     "transformed_axes",
 ]

@@ -87,12 +87,17 @@ class Target(ABC):
         name: the stable name that stands in links, files and tests.
         title: what a person reads.
         summary: one sentence: what it is, and what makes it hard for affine coupling.
+        formula: how a point arises, or p(x), in LaTeX, with the parameters as letters. z is standard normal in the
+            plane, u uniform from 0 to 1, and of signs, numbers or curves to choose from each is equally likely.
+        hard: a sentence or two on what makes it hard for affine coupling, or easy.
         parameters: one `Parameter` for each field, in the order of the fields.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
+    formula: ClassVar[str]
+    hard: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
 
     def __post_init__(self) -> None:

@@ -41,6 +41,15 @@ class Checkerboard(Target):
         "Eight filled squares that touch only at their corners: every edge is a jump from full density to "
         "none, and a flow's own density is continuous and nowhere zero, so it can only come close."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} p(x) &= \tfrac{1}{32} \text{ where } "
+        r"\lfloor \tfrac{x_1}{2} \rfloor + \lfloor \tfrac{x_2}{2} \rfloor \text{ is even,} \\ "
+        r"|x_1| &\le 4 \text{ and } |x_2| \le 4 \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "The density jumps from 1/32 to 0 at every edge, and its squares touch at their corners. A flow's own density "
+        "is continuous and nowhere 0."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = ()
 
     @property

@@ -56,6 +56,14 @@ class Corners(Target):
         "Four right angles with sharp edges, twice as dense where their bars overlap: four separate pieces to "
         "cut from one Gaussian, each with a step inside and a jump to nothing around it."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} p(x) &= \tfrac{1}{24} ([a \le 3, b \le 1] + [a \le 1, b \le 3]) \\ "
+        r"a &= |x_1| - g \ge 0, \quad b = |x_2| - g \ge 0 \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Pieces with edges all around, and a step from 1/24 to 1/12 inside each, where two bars overlap. A flow's own "
+        "density has no steps."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (GAP,)
 
     gap: int = GAP.default

@@ -72,6 +72,14 @@ class U1(Target):
         "Two curved lobes that face each other like brackets: a flow must part the Gaussian in two and bend "
         "each half the other way."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} p(x) &\propto e^{-(|x| - r)^2 / 2 \sigma^2} \, \ell(x_1) \\ "
+        r"\ell(x_1) &= e^{-(x_1 - r)^2 / 0.72} + e^{-(x_1 + r)^2 / 0.72} \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Two pieces that bend against each other: one Gaussian has to be parted, and its halves curved in opposite "
+        "ways."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (U1_NOISE, U1_RADIUS)
 
     noise: float = U1_NOISE.default
@@ -234,6 +242,14 @@ class U2(Wave):
         "A band along a sine that ends abruptly at both sides: one coupling can straighten the wave, but the "
         "two sharp ends are a uniform density, which a Gaussian cannot match with affine steps."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 &\sim \mathcal{U}(-4, 4) \\ "
+        r"x_2 \mid x_1 &\sim \mathcal{N}(\sin \tfrac{\pi}{2} x_1, \sigma^2) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling straightens the wave. What is left is uniform in x₁ and cut off at ±4; a flow's own density has "
+        "no such edge."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (U2_NOISE,)
     height: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
@@ -270,6 +286,15 @@ class U3(Wave):
     summary: ClassVar[str] = (
         "A band that splits in two and joins again: the loop encloses a hole, and a column through it holds "
         "two peaks where a column beside it holds one."
+    )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 &\sim \mathcal{U}(-4, 4), \quad w = \sin \tfrac{\pi}{2} x_1 \\ "
+        r"x_2 \mid x_1 &\sim \tfrac{1}{2} \mathcal{N}(w, \sigma^2) + \tfrac{1}{2} \mathcal{N}(w - d, \sigma^2) \\ "
+        r"d &= 3 e^{-(x_1 - 1)^2 / 0.72} \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "The band opens around a hole and closes again. A Gaussian has no hole, and what lies there can be thinned, "
+        "not removed."
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (U3_NOISE,)
     height: ClassVar[tuple[float, float]] = (-2.02, 1.0)
@@ -308,6 +333,16 @@ class U4(Wave):
     summary: ClassVar[str] = (
         "A band that forks into two: to the left of the fork a column holds one peak, to the right two, and "
         "what lies between the prongs must be emptied without a cut."
+    )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 &\sim \mathcal{U}(-4, 4), \quad w = \sin \tfrac{\pi}{2} x_1 \\ "
+        r"x_2 \mid x_1 &\sim \tfrac{8}{15} \mathcal{N}(w, \sigma^2) "
+        r"+ \tfrac{7}{15} \mathcal{N}(w - d, \tau^2) \\ "
+        r"d &= 3 / (1 + e^{-(x_1 - 1) / 0.3}), \quad \tau = \tfrac{7}{8} \sigma \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "A fork: left of it a column holds one peak, right of it two. One coupling leaves the number of peaks in a "
+        "column as it is."
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (U4_NOISE,)
     height: ClassVar[tuple[float, float]] = (-4.0, 1.0)

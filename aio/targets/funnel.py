@@ -47,6 +47,14 @@ class Funnel(ConditionalGaussian):
         "A neck thousands of times narrower than the mouth: one affine coupling that scales x1 by what it sees "
         "of x2 is exactly right here, but the soft clamp bounds how far a single block can scale."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_2 &\sim \mathcal{N}(0, s^2) \\ "
+        r"x_1 \mid x_2 &\sim \mathcal{N}(0, e^{x_2}) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling with s linear in x₂ would undo it. But the width runs over decades, and the clamp bounds how far "
+        "one block can scale."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (SPREAD,)
     first: ClassVar[int] = 1
 

@@ -40,6 +40,14 @@ class EightGaussians(Target):
         "Separate round blobs on a circle: a flow keeps the plane in one piece, so filaments join the blobs, "
         "and each affine coupling only shifts and stretches along an axis, it never splits."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= \tfrac{4}{1.414} (\cos \theta, \sin \theta) + \sigma z \\ "
+        r"\theta &= 2 \pi k / K, \quad k = 1, \dots, K \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling has one shift and one scale for each column: it moves and stretches what is there, and never "
+        "splits it."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (NOISE, MODES)
 
     noise: float = NOISE.default

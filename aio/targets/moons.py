@@ -51,6 +51,13 @@ class Moons(Target):
         "Two interleaved crescents with almost nothing between them: a flow is continuous and invertible, "
         "so it can thin the bridge between them but never cut it."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= c(t) + \sigma z, \quad t \sim \mathcal{U}(0, \pi) \\ "
+        r"c &= (\cos t, \sin t) \text{ or } (1 - \cos t, \tfrac{1}{2} - \sin t) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Two pieces. The plane cannot tear: a bridge of density joins them, thinner with more blocks, never gone."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (NOISE,)
 
     noise: float = NOISE.default

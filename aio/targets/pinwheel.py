@@ -63,6 +63,15 @@ class Pinwheel(Target):
         "Curved blades, twisted the more the farther out: they follow no axis, and a line along one axis "
         "meets several of them, where a single affine coupling has one shift and one scale to offer."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 + i x_2 &= 2 (f + i \sigma z_2) e^{-i \theta} \\ "
+        r"\theta &= 2 \pi k / K + \tfrac{1}{4} e^f, \quad 1 \le k \le K \\ "
+        r"f &= 1 + 0.3 z_1 \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Curved blades that follow no axis: a column meets several, and one coupling has one shift and one scale for "
+        "all of them."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (NOISE, BLADES)
 
     noise: float = NOISE.default

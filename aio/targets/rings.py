@@ -96,6 +96,14 @@ class Circles(ConcentricRings):
         "One ring inside another: a flow moves the plane without tearing it, so it cannot leave the hole and "
         "the gap empty, it can only stretch a little mass thinly across them."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= r (\cos t, \sin t) + \sigma z \\ "
+        r"r &\in \{1.5, 3\}, \quad t \sim \mathcal{U}(0, 2 \pi) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "A hole and a gap, where a Gaussian has neither. A flow covers the whole plane: it can thin what lies there, "
+        "not remove it."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (CIRCLES_NOISE,)
     radii: ClassVar[tuple[float, ...]] = (3.0, 1.5)
 
@@ -118,6 +126,14 @@ class Rings(ConcentricRings):
     summary: ClassVar[str] = (
         "Four thin rings, one inside another: a line across them meets up to eight narrow peaks, and one "
         "affine coupling can only shift and stretch what it finds on a line, never split it."
+    )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= r (\cos t, \sin t) + \sigma z, \quad t \sim \mathcal{U}(0, 2 \pi) \\ "
+        r"r &\in \{0.75, 1.5, 2.25, 3\} \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "A column through the middle meets eight thin peaks, and one coupling has one shift and one scale for all of "
+        "them."
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (RINGS_NOISE,)
     radii: ClassVar[tuple[float, ...]] = (3.0, 2.25, 1.5, 0.75)
@@ -150,6 +166,14 @@ class FourCircles(Target):
     summary: ClassVar[str] = (
         "Four thin rings that cross: the empty cells between them are many holes to open, and where two rings "
         "meet, the density doubles on a spot as small as the noise."
+    )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= (\pm 1, \pm 1) + r (\cos t, \sin t) + \sigma z \\ "
+        r"t &\sim \mathcal{U}(0, 2 \pi) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Thin rings that cross and enclose many cells, each of them to be emptied. Where two rings meet, the density "
+        "doubles."
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (FOUR_NOISE, FOUR_RADIUS)
 

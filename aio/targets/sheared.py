@@ -134,6 +134,14 @@ class Banana(Parabola):
         "A broad bent Gaussian: one affine coupling that shifts x1 by what it sees of x2 undoes it exactly, "
         "and one the other way round cannot, since a column through the banana holds two peaks."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_2 &\sim \mathcal{N}(0, 2^2) \\ "
+        r"x_1 \mid x_2 &\sim \mathcal{N}(k x_2^2, \sigma^2) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling with s = 0 straightens it, if it sees x₂ and moves x₁. The other way round fails: a column "
+        "through the arms holds two peaks."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (BANANA_NOISE, BANANA_BEND)
     first: ClassVar[int] = 1
     scale: ClassVar[float] = 2.0
@@ -168,6 +176,13 @@ class Crescent(Parabola):
         "A thin bent Gaussian: one affine coupling with the right parabola in its subnet is enough, so this "
         "is a target to learn well, and to see how few blocks suffice."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 &\sim \mathcal{N}(0, 1) \\ "
+        r"x_2 \mid x_1 &\sim \mathcal{N}(k x_1^2 - 1, \sigma^2) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling with s = 0 straightens it, and all that its subnet has to learn is a parabola in x₁."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (CRESCENT_NOISE, CRESCENT_BEND)
     first: ClassVar[int] = 0
     scale: ClassVar[float] = 1.0
@@ -201,6 +216,14 @@ class SineWave(Sheared):
     summary: ClassVar[str] = (
         "A wave under a Gaussian: one affine coupling could undo it, but its subnet must learn a whole sine, "
         "and a small network learns the slow parts of a function first."
+    )
+    formula: ClassVar[str] = (
+        r"\begin{split} x_1 &\sim \mathcal{N}(0, 1) \\ "
+        r"x_2 \mid x_1 &\sim \mathcal{N}(\sin \omega x_1, \sigma^2) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "One coupling with s = 0 straightens it. But its subnet must learn a whole wave, and a network learns what is "
+        "slow before what is fast."
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (SINE_NOISE, FREQUENCY)
     first: ClassVar[int] = 0

@@ -50,6 +50,13 @@ class Swissroll(Target):
         "One long strip, rolled up: nothing has to be torn, but the plane has to be wound around itself, and "
         "a line along an axis meets the strip several times."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= \tfrac{t}{5} (\cos t, \sin t) + \sigma z \\ "
+        r"t &\sim \mathcal{U}(\tfrac{3}{2} \pi, \tfrac{3}{2} \pi + 2 \pi n) \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Nothing to part, but much to wind: a line through the middle meets the one strip again at every half turn."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (NOISE, TURNS)
 
     noise: float = NOISE.default

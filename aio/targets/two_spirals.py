@@ -55,6 +55,13 @@ class TwoSpirals(Target):
         "Two long arms wound into each other: a line along an axis meets an arm at every half turn, and the "
         "two must be kept apart all the way to the middle, where they touch."
     )
+    formula: ClassVar[str] = (
+        r"\begin{split} x &= \pm (\tfrac{t}{3} (-\cos t, \sin t) + v) + \sigma z \\ "
+        r"t &= 2 \pi n \sqrt{u}, \quad v \sim \mathcal{U}(0, \tfrac{1}{6})^2 \end{split}"
+    )
+    hard: ClassVar[str] = (
+        "Two long arms, to be wound up and kept apart: a line through the middle meets each of them at every half turn."
+    )
     parameters: ClassVar[tuple[Parameter, ...]] = (NOISE, TURNS)
 
     noise: float = NOISE.default

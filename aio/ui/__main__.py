@@ -19,12 +19,11 @@ def warm_up() -> None:
     from aio.config import RunConfig
     from aio.figures import carried_grid, density_image, loss_curve
     from aio.runs import begin
-    from aio.snapshot import true_log_density
-    from aio.ui import training  # noqa: F401 - imported to be there
+    from aio.ui import block, training  # noqa: F401 - imported to be there
 
     config = RunConfig()
     first = begin(config, None).snapshot
-    density_image(first.log_density, true_log_density(config.data), first.extent, first.data, top=1.0)
+    density_image(first.log_density, first.true_log_density, first.extent, first.data, top=1.0)
     carried_grid(first.grid_in_latent, first.data_in_latent, first.extent, of="data")
     loss_curve(first.train_curve, first.held_out_curve, first.evaluation.entropy, first.evaluation.kl)
 

@@ -12,6 +12,7 @@ from aio.ui.session import Session, session
 
 __all__ = ["PAGES", "Page", "frame"]
 
+VISITS = "pages/block.py"  # the page that shows settings that are not the visitor's own
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -33,6 +34,8 @@ class Page:
 PAGES = (
     Page("app.py", "Home"),
     Page("pages/train.py", "Train"),
+    Page("pages/block.py", "Block"),
+    Page("pages/targets.py", "Targets"),
 )
 
 
@@ -57,6 +60,8 @@ def frame(path: str, *, side_bar: bool = False) -> Session:
     st.html(STYLE)
     here = session()
     here.take_link(st.query_params.to_dict())
+    if path != VISITS:
+        here.end_visit()  # what was only shown there is not the visitor's
     with st.container(key="navigation", horizontal=True, vertical_alignment="center", gap="small"):
         st.html('<span class="brand">AIO Flow Lab</span>', width="content")
         for other in PAGES:

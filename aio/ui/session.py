@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 import torch
@@ -14,6 +14,7 @@ from aio.config import RunConfig
 from aio.figures.plane import Quantity, Scale
 from aio.link import from_link, to_link
 from aio.runs import Run
+from aio.ui.opening import Opening
 
 __all__ = ["Session", "session"]
 
@@ -32,6 +33,10 @@ class Session:
     scale: Scale = "linear"
     sent: dict[str, tuple] = field(default_factory=dict)
     """What was last sent of each live figure: what it shows, and its encoding."""
+    opening: Opening = field(default_factory=Opening)
+    """What is open on the Block page."""
+    visited_from: tuple[RunConfig, Opening] | None = None
+    """What to go back to from settings that are only shown; None where they are the visitor's own."""
     link_taken: bool = False
     impose: bool = False
     """Whether the controls on the screen must be told of settings that the visitor did not set there."""
@@ -57,6 +62,21 @@ class Session:
         """Take settings that come from elsewhere than the controls."""
         self.config, self.impose = config, True
 
+    def begin_visit(self) -> None:
+        """From here on settings are for show: they touch no run, and `end_visit` goes back to what is now."""
+        if self.visited_from is None:
+            here = replace(self.opening, edits=dict(self.opening.edits), kept={}, stands={})
+            self.visited_from = self.config, here
+
+    def end_visit(self, *, keep: bool = False) -> None:
+        """Go back to what was before the visit; or, to `keep` the settings that were shown, make them the visitor's."""
+        if self.visited_from is None:
+            return
+        (config, opening), self.visited_from = self.visited_from, None
+        if not keep:
+            self.opening = opening
+            self.change(config)
+
     def follow(self, config: RunConfig) -> None:
         """Take what the controls say, and let the run follow as far as it can without losing anything.
 
@@ -66,6 +86,8 @@ class Session:
         if config != self.config:
             self.notices = []
         self.config, self.impose = config, False
+        if self.visited_from is not None:
+            return
         run = self.ensure_run()
         if run.config.training != config.training:
             run.set_training(**dict(config.training))

@@ -14,12 +14,12 @@ from aio.config import RunConfig, limits
 from aio.figures import carried_grid, colour_scale, density_image, loss_curve
 from aio.inspection import dead_axis_probability
 from aio.runs import RunView
-from aio.snapshot import Snapshot, true_log_density
+from aio.snapshot import Snapshot
 from aio.ui.controls import waiting_for_reset
 from aio.ui.live import HEAD_HEIGHT, encoded, live_figure
 from aio.ui.session import Session
 
-__all__ = ["let_arrive", "live", "reset", "tick_of", "transport"]
+__all__ = ["let_arrive", "live", "notices", "reset", "tick_of", "transport", "waiting"]
 
 TICK_SECONDS = 0.1  # as often as snapshots come
 ARRIVAL_SECONDS = 0.1  # ten times the server's pause between two looks at what there is to send
@@ -125,7 +125,7 @@ def _transport(session: Session, view: RunView) -> None:
 
 
 def _density_choice(session: Session, view: RunView) -> None:
-    unknown = view.config.data.target is None
+    unknown = view.snapshot is not None and view.snapshot.true_log_density is None
     with st.container(key="density_choice", horizontal=True, gap="small", vertical_alignment="center", width="content"):
         session.quantity = st.segmented_control(
             "Density shown", list(QUANTITY_NAMES), key="quantity", format_func=QUANTITY_NAMES.get, required=True,
@@ -137,16 +137,26 @@ def _density_choice(session: Session, view: RunView) -> None:
 # ---------------------------------------------------------------------- words
 
 
-def _words(session: Session, view: RunView) -> None:
-    run, flow = session.ensure_run(), view.config.flow
+def notices(session: Session) -> None:
+    """What could not be taken from the visitor's link."""
     if session.notices:
         with st.container(key="notices"):
             st.warning("Some of this link was left out.", icon=":material/link_off:")
             st.text("\n".join(session.notices[:NOTICES_SHOWN]))  # plain: a link must not bring markdown along
-    waiting = waiting_for_reset(session.config, view.config)
-    if waiting:
-        st.info(f"Waiting for a reset: {', '.join(waiting)}.", icon=":material/restart_alt:")
+
+
+def waiting(session: Session, view: RunView) -> None:
+    """The settings that wait for a reset."""
+    labels = waiting_for_reset(session.config, view.config)
+    if labels:
+        st.info(f"Waiting for a reset: {', '.join(labels)}.", icon=":material/restart_alt:")
         st.button("Reset now", key="reset_now", on_click=reset, args=(session,))
+
+
+def _words(session: Session, view: RunView) -> None:
+    run, flow = session.ensure_run(), view.config.flow
+    notices(session)
+    waiting(session, view)
     if view.trouble:
         st.error(view.trouble, icon=":material/error:")
         if view.best_step is not None:
@@ -155,8 +165,8 @@ def _words(session: Session, view: RunView) -> None:
     if all(flow.block_config(i).gin for i in range(flow.blocks)):
         st.info(
             "GIN in two dimensions is a shear: with one active channel, s minus its mean is 0, and neither α nor Ψ has "
-            "an effect. Areas stay as they are, so in standardised units the density can nowhere exceed 1/(2π), the "
-            "maximum of the base.",
+            "an effect. Areas stay as they are, so in standardised units the density can nowhere exceed the highest "
+            "value of the base; of the standard normal that is 1/(2π).",
             icon=":material/lightbulb:",
         )
     if flow.overrides:
@@ -200,7 +210,8 @@ def _pictures(session: Session, view: RunView) -> None:
     with right:
         _picture(
             session, shot, "data_to_latent", PANEL_HEIGHT,
-            lambda: carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data", circles=True),
+            lambda: carried_grid(shot.grid_in_latent, shot.data_in_latent, LATENT_EXTENT, of="data",
+                                 circles=shot.config.flow.base.kind != "mixture"),
             label="A square grid of data space and data points, carried to latent space.",
             title="Data → latent",
             about="A square grid of data space, and data, carried to the base",
@@ -217,7 +228,7 @@ def _pictures(session: Session, view: RunView) -> None:
 
 
 def _density(session: Session, shot: Snapshot) -> None:
-    truth = true_log_density(shot.config.data)
+    truth = shot.true_log_density
     quantity, scale = (session.quantity if truth is not None else "learned"), session.scale
     top = float(np.exp(np.quantile(truth if truth is not None else shot.log_density, TOP_QUANTILE)))
     _picture(
