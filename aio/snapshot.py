@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from aio.config import RunConfig
-from aio.dataset import Dataset
+from aio.dataset import Dataset, Stream, stream_of
 from aio.flow import Flow
+from aio.histogram import histogram_kl
 from aio.inspection import dead_axes
 from aio.targets import Target
 from aio.training import (
@@ -31,6 +32,7 @@ POINTS_SHOWN = 300
 GRID_LINES = 15
 GRID_POINTS = 49  # along one line: smooth at the size it is drawn
 BASE_REACH = 3.0  # either way of the base's grid: of the standard normal it covers 99.5 % of the mass
+ROUGH_POINTS = 150  # as few as GAN Lab takes
 SAMPLE_SEED = 1  # samples are the images of fixed latent points, so that they travel instead of flickering
 EXTENT_MARGIN = 0.15
 
@@ -59,6 +61,8 @@ class Snapshot:
     """A square grid of latent space carried to data space, (lines, points, 2)."""
     samples: np.ndarray
     """Draws from the flow, (n, 2); the same latent points at every step."""
+    rough_kl: float | None
+    """KL(p‖q) as histograms of ROUGH_POINTS fresh points of each give it, nats; None where p is unknown."""
     train_curve: tuple[np.ndarray, np.ndarray]
     """Steps and mean training NLL up to each of them, nats."""
     held_out_curve: tuple[np.ndarray, np.ndarray]
@@ -82,17 +86,23 @@ def snapshot(state: TrainState) -> Snapshot:
     grid = torch.from_numpy(lattice(extent))
     base_grid = torch.from_numpy(lattice((-BASE_REACH, BASE_REACH) * 2))
     latent_points = flow.base.sample(POINTS_SHOWN, torch.Generator().manual_seed(SAMPLE_SEED))
+    fresh = stream_of(state.config.seed + state.step, Stream.EVALUATION)  # other points at every step
+    fresh_latent = flow.base.sample(ROUGH_POINTS, fresh)
     with torch.inference_mode():
         # One pass each way: for batches of this size half of a pass is the cost of its operations, not of its points.
         judged = data.held_out
         points = [judged, cells, shown, grid.reshape(-1, 2)]
         z, log_det = flow(torch.cat(points))
-        latent = [z[:ROUND_TRIP_POINTS], latent_points, base_grid.reshape(-1, 2)]
+        latent = [z[:ROUND_TRIP_POINTS], latent_points, base_grid.reshape(-1, 2), fresh_latent]
         x, _ = flow.inverse(torch.cat(latent))
         log_q = flow.base.log_prob(z) + log_det
     log_q_judged, log_density, *_ = log_q.split([len(p) for p in points])
     _, _, data_in_latent, grid_in_latent = z.split([len(p) for p in points])
-    back, samples, base_grid_in_data = x.split([len(p) for p in latent])
+    back, samples, base_grid_in_data, fresh_samples = x.split([len(p) for p in latent])
+    rough_kl = None
+    if data.target is not None:
+        truth = data.target.sample(ROUGH_POINTS, fresh, torch.float32)
+        rough_kl = histogram_kl(truth.numpy(), fresh_samples.numpy(), extent)
     evaluation = measured(log_q_judged, data.held_out_log_prob, data.entropy, back[: len(judged)], judged)
     return Snapshot(
         config=state.config,
@@ -106,6 +116,7 @@ def snapshot(state: TrainState) -> Snapshot:
         grid_in_latent=grid_in_latent.reshape(grid.shape).numpy(),
         base_grid_in_data=base_grid_in_data.reshape(base_grid.shape).numpy(),
         samples=samples.numpy(),
+        rough_kl=rough_kl,
         train_curve=(state.train_nll.last_index + 1, state.train_nll.points),
         held_out_curve=_held_out_curve(state, evaluation.nll),
         parameters=sum(p.numel() for p in flow.parameters()),

@@ -45,7 +45,7 @@ def inside(session: Session, ticking: bool) -> None:
     if session.impose:
         st.rerun()  # a button of this part has changed settings: the controls at the side must be told
     opening.begin(trained=not run.untouched)
-    state = opening.state(session.config, run.state)
+    state = opening.state(session.config, run.state, session.own)
     opened = opening.opened(state)
     _toolbar(session, opening, state, opened)
     with st.container(key="words", gap="small"):

@@ -114,13 +114,14 @@ TRAINING = (
             "The pictures show a running average of the weights with this decay; 0 shows the weights as they are, "
             "with all their noise.", options=(0.0, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9999), at_reset=False),
 )  # fmt: skip
+OWN = "own"  # in the menu of targets, where the settings name none
 CONTROLS = {c.name: c for c in (TARGET, *BLOCK, *FLOW, *AFFINE, *TRAINING)}
 
 OPTION_LABELS = {
     "hard": "Hard", "soft": "Soft", "relu": "ReLU", "silu": "SiLU", "tanh": "tanh", "SIGMOID": "sigmoid",
     "SOFTPLUS": "softplus", "EXP": "exp", "freia-0.2": "FrEIA 0.2", "freia-main": "FrEIA main",
     "normal": "standard normal", "student": "Student's t", "mixture": "ring of Gaussians",
-    "constant": "constant", "inverse_sqrt": "1/√step", "cosine": "cosine",
+    OWN: "Your own data", "constant": "constant", "inverse_sqrt": "1/√step", "cosine": "cosine",
     **{name: target.title for name, target in TARGETS.items()},
 }  # fmt: skip
 
@@ -175,7 +176,7 @@ def _apply(config: RunConfig, controls: Iterable[Control], impose: bool) -> RunC
             continue
         path = LINK_NAMES[control.name]
         value = _widget(control, config.at(path), path, impose)
-        if value is None or value == config.at(path):
+        if value in (None, OWN) or value == config.at(path):
             continue
         try:
             config = config.changed_at(path, value)
@@ -185,7 +186,7 @@ def _apply(config: RunConfig, controls: Iterable[Control], impose: bool) -> RunC
 
 
 def _target_parameters(config: RunConfig, impose: bool) -> RunConfig:
-    for p in TARGETS[config.data.target].parameters:
+    for p in TARGETS[config.data.target].parameters if config.data.target else ():
         kind = type(p.default)
         value = kind(config.data.parameters[p.name])
         chosen = st.slider(
@@ -213,9 +214,10 @@ def _widget(control: Control, value: Any, path: tuple[str, ...], impose: bool) -
                 **_start(control.name, "default", value, impose),
             )
         case "menu":
-            index = control.options.index(value)
-            start = _start(control.name, "index", index, impose, value)
-            return st.selectbox(**common, options=control.options, format_func=_name, **start)
+            options = control.options if value is not None else (OWN, *control.options)
+            value = OWN if value is None else value
+            start = _start(control.name, "index", options.index(value), impose, value)
+            return st.selectbox(**common, options=options, format_func=_name, **start)
         case "steps":
             options = sorted({*control.options, value})  # a link may hold a value between the steps
             start = _start(control.name, "value", value, impose)

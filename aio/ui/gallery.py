@@ -16,7 +16,7 @@ from aio.figures.plane import Scale
 from aio.targets import TARGETS, Target
 from aio.ui.session import Session
 
-__all__ = ["GROUPS", "Group", "gallery", "introduction", "parameters_in_words", "picture"]
+__all__ = ["GROUPS", "Group", "gallery", "parameters_in_words", "picture"]
 
 CELLS = 176  # a multiple of 44: the edges of checkerboard, corners and U2 to U4 then lie between cells, and stay sharp
 PICTURES_KEPT = 64
@@ -104,14 +104,15 @@ NOTATION = (
 )
 
 
-def introduction() -> None:
+def _introduction() -> None:
     """What the page shows, and how to read its formulas."""
     lead = f"{len(TARGETS)} known densities, from easy to hard for affine couplings on a Gaussian base."
-    st.html(f'<div class="plates-head"><h1>Targets</h1><p>{lead}</p><p class="notation">{NOTATION}</p></div>')
+    st.html(f'<div class="plates-head"><p>{lead}</p><p class="notation">{NOTATION}</p></div>')
 
 
 def gallery(session: Session) -> None:
     """All targets, group by group, each with a button that starts a run on it."""
+    _introduction()
     for number, group in enumerate(all_groups()):
         st.html(f'<div class="plates-head"><h2>{_text(group.title)}</h2><p>{_text(group.reason)}</p></div>')
         with st.container(key=f"plates_{number}"):
@@ -132,9 +133,7 @@ def train_on(session: Session, target: Target) -> None:
     data = session.config.data.changed(target=target.name, parameters=parameters)
     session.change(session.config.changed(data=data))
     session.notices = []
-    run = session.ensure_run()
-    run.reset(session.config)
-    run.play()
+    session.restart().play()
 
 
 @lru_cache(PICTURES_KEPT)

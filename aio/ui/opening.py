@@ -11,6 +11,7 @@ import torch
 
 from aio.by_hand import BlockEdit, HandCurve
 from aio.config import RunConfig
+from aio.dataset import OwnData
 from aio.inspection import Opened, in_double, open_block
 from aio.inspection.opened import Colour
 from aio.training import TrainState, flow_of, start
@@ -127,11 +128,13 @@ class Opening:
             return self.step
         return next((name for name in names if name.startswith("mirror")), "coupling")
 
-    def state(self, config: RunConfig, run_state: TrainState | None) -> TrainState:
+    def state(self, config: RunConfig, run_state: TrainState | None, own: OwnData | None) -> TrainState:
         """The run's state that is looked at: as trained, or at step 0 of what the controls say."""
         if self.source == "trained" and run_state is not None:
             return run_state
-        return self.keep("start", config.changed(training=RunConfig().training), lambda: start(config))
+        data = own if config.data.target is None else None
+        key = config.changed(training=RunConfig().training), _Same(data)
+        return self.keep("start", key, lambda: start(config, data))
 
     def opened(self, state: TrainState) -> Opened:
         """The open block, computed once for each way of looking at it."""

@@ -11,6 +11,7 @@ import streamlit as st
 import torch
 
 from aio.config import RunConfig
+from aio.dataset import OwnData
 from aio.figures.plane import Quantity, Scale
 from aio.link import from_link, to_link
 from aio.runs import Run
@@ -31,8 +32,17 @@ class Session:
     """What could not be taken from the link that the visitor came by; told until they change a setting."""
     quantity: Quantity = "learned"
     scale: Scale = "linear"
+    rough: bool = False
+    """Whether the KL from histograms stands beside the exact one."""
     sent: dict[str, tuple] = field(default_factory=dict)
     """What was last sent of each live figure: what it shows, and its encoding."""
+    own: OwnData | None = None
+    """The visitor's own points or density; trained on where the settings name no target."""
+    own_title: str = ""
+    drawing: str = ""
+    """What stands on the canvas, as JSON."""
+    drawing_problem: str = ""
+    """Why what stands there cannot be trained on."""
     opening: Opening = field(default_factory=Opening)
     """What is open on the Block page."""
     visited_from: tuple[RunConfig, Opening] | None = None
@@ -55,8 +65,38 @@ class Session:
     def ensure_run(self) -> Run:
         """The visitor's run; a fresh one is started where there is none."""
         if self.run is None:
-            self.run = Run(self.config, self.executor)
+            self.run = Run(self.config, self.executor, self._data(self.config))
         return self.run
+
+    def restart(self) -> Run:
+        """Start the run afresh with what the controls say."""
+        run = self.ensure_run()
+        run.reset(self.config, self._data(self.config))
+        return run
+
+    def take_own(self, data: OwnData, title: str) -> bool:
+        """Train on the visitor's own data from here on.
+
+        Args:
+            data: points (N, 2), or a density.
+            title: what it is, such as "Your drawing". Under the same title a run goes on with the new data; else a
+                fresh one begins.
+
+        Returns:
+            Whether a fresh run began.
+        """
+        goes_on = self.config.data.target is None and self.own_title == title
+        self.own, self.own_title = data, title
+        if goes_on:
+            self.ensure_run().set_data(data)
+        else:
+            self.notices = []
+            self.change(self.config.changed(data=self.config.data.changed(target=None)))
+            self.restart()
+        return not goes_on
+
+    def _data(self, config: RunConfig) -> OwnData | None:
+        return self.own if config.data.target is None else None
 
     def change(self, config: RunConfig) -> None:
         """Take settings that come from elsewhere than the controls."""
@@ -92,7 +132,7 @@ class Session:
         if run.config.training != config.training:
             run.set_training(**dict(config.training))
         if run.config != config and run.untouched:
-            run.reset(config)
+            self.restart()
 
     def close(self) -> None:
         """Called when the visitor has gone: nothing is computed for them from here on."""

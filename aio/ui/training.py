@@ -19,7 +19,7 @@ from aio.ui.controls import waiting_for_reset
 from aio.ui.live import HEAD_HEIGHT, encoded, live_figure
 from aio.ui.session import Session
 
-__all__ = ["let_arrive", "live", "notices", "reset", "tick_of", "transport", "waiting"]
+__all__ = ["let_arrive", "live", "live_density", "notices", "reset", "tick_of", "transport", "waiting"]
 
 TICK_SECONDS = 0.1  # as often as snapshots come
 ARRIVAL_SECONDS = 0.1  # ten times the server's pause between two looks at what there is to send
@@ -31,6 +31,10 @@ NOTICES_SHOWN = 5
 STEP_BUTTONS = (1, 10, 100)
 NOTHING = "–"
 AXIS_NAMES = ("x₁", "x₂")
+ROUGH_HELP = (
+    "Beside the exact KL the same from histograms of 150 points of each density, as tools show it that do not know "
+    "their densities. It jitters with every draw, and does not go to 0."
+)
 QUANTITY_NAMES = {"learned": "Learned", "true": "True", "difference": "Difference"}
 
 
@@ -41,9 +45,8 @@ def tick_of(view: RunView) -> float | None:
 
 def reset(session: Session) -> None:
     """Start afresh with what the controls say; a run that was playing plays on."""
-    run = session.ensure_run()
-    playing = run.view().status == "playing"
-    run.reset(session.config)
+    playing = session.ensure_run().view().status == "playing"
+    run = session.restart()
     if playing:
         run.play()
 
@@ -80,8 +83,25 @@ def live(session: Session, drawn: RunView, ticking: bool) -> None:
         ticking: whether this part is drawn again by itself.
     """
     view = session.ensure_run().view()
-    _numbers(view)
+    _numbers(session, view)
     _pictures(session, view)
+    _follow(view, drawn, ticking)
+
+
+def live_density(session: Session, drawn: RunView, ticking: bool) -> None:
+    """The numbers, the density and the loss: as `live`, for a page that has less room."""
+    view = session.ensure_run().view()
+    _numbers(session, view)
+    if view.snapshot is None:
+        _empty(PANEL_HEIGHT)
+        _empty(LOSS_HEIGHT)
+    else:
+        _density(session, view.snapshot)
+        _loss(session, view.snapshot)
+    _follow(view, drawn, ticking)
+
+
+def _follow(view: RunView, drawn: RunView, ticking: bool) -> None:
     changed = (view.status, view.trouble is None) != (drawn.status, drawn.trouble is None)
     if changed or (ticking and not view.busy):
         st.rerun()  # the whole page: its words and buttons have changed, or this part needs its tick no longer
@@ -132,6 +152,7 @@ def _density_choice(session: Session, view: RunView) -> None:
             label_visibility="collapsed", disabled=unknown, default=session.quantity,
         )  # fmt: skip
         session.scale = "log" if st.toggle("log", session.scale == "log", key="log_scale") else "linear"
+        session.rough = st.toggle("Rough KL", session.rough, key="rough_kl", disabled=unknown, help=ROUGH_HELP)
 
 
 # ---------------------------------------------------------------------- words
@@ -216,6 +237,10 @@ def _pictures(session: Session, view: RunView) -> None:
             title="Data → latent",
             about="A square grid of data space, and data, carried to the base",
         )  # fmt: skip
+    _loss(session, shot)
+
+
+def _loss(session: Session, shot: Snapshot) -> None:
     measured = shot.evaluation
     gap = "" if measured.kl is None else f", {measured.kl:.3f} nats above the floor"
     _picture(
@@ -223,7 +248,8 @@ def _pictures(session: Session, view: RunView) -> None:
         lambda: loss_curve(shot.train_curve, shot.held_out_curve, measured.entropy, measured.kl),
         label=f"Held-out negative log-likelihood {measured.nll:.3f} nats{gap}.",
         title="Loss",
-        about="NLL of each batch (weights as they are) and of held-out points (averaged weights), above the floor H(p)",
+        about="NLL of each batch (weights as they are) and of held-out points (averaged weights)"
+        + ("" if measured.entropy is None else ", above the floor H(p)"),
     )  # fmt: skip
 
 
@@ -251,7 +277,7 @@ def _picture(
     live_figure(body, key=key, step=shot.step, height=height, label=f"Step {shot.step}: {label}", **head)
 
 
-def _numbers(view: RunView) -> None:
+def _numbers(session: Session, view: RunView) -> None:
     shot = view.snapshot
     measured = shot.evaluation if shot else None
     known = measured is not None and measured.kl is not None
@@ -264,6 +290,9 @@ def _numbers(view: RunView) -> None:
         "Learning rate": f"{shot.learning_rate:.1e}" if shot else NOTHING,
         "Parameters": f"{shot.parameters:,}" if shot else NOTHING,
     }
+    if session.rough:
+        rough = None if shot is None else shot.rough_kl
+        items["KL, 150 points"] = NOTHING if rough is None else f"{rough:.3f} <small>nats</small>"
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in items.items())
     st.html(f'<dl class="numbers">{cells}</dl>')
 

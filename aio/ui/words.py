@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-__all__ = ["number_row", "number_table"]
+__all__ = ["choice", "number_row", "number_table"]
+
+
+def choice(label: str, options: Sequence[str], *, key: str) -> str:
+    """A choice between the parts of a page; the first at the beginning."""
+    return st.segmented_control(label, list(options), key=key, default=options[0], required=True,
+                                label_visibility="collapsed")  # fmt: skip
 
 
 def number_row(items: Mapping[str, str]) -> None:
