@@ -1,7 +1,7 @@
 """Normalizing flows of AllInOneBlocks: the block, flows, targets with known densities, training as a function."""
 
 from aio.block import AllInOneBlock
-from aio.config import BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig, TrainingConfig
+from aio.config import BaseConfig, BlockConfig, DataConfig, FlowConfig, RunConfig, SubnetConfig, TrainingConfig
 from aio.flow import Flow, build
 from aio.subnets import mlp
 from aio.targets import TARGETS, get_target
@@ -10,6 +10,7 @@ from aio.training import TrainState, advance, evaluate, flow_of, start
 __all__ = [
     "TARGETS",
     "AllInOneBlock",
+    "BaseConfig",
     "BlockConfig",
     "DataConfig",
     "Flow",

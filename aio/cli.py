@@ -25,10 +25,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
 from aio.config import RunConfig, explain
+from aio.dataset import OwnData
 from aio.storage import load_model, read_config, save_model
 from aio.tables import MAX_ROWS, check_output, read_points, write_npy, write_points
 from aio.targets import TARGETS, Parameter
+from aio.targets.picture import PictureTarget
 from aio.training import Evaluation, TrainState, advance, evaluate, flow_of, start
+from aio.uploads import check_spread
 
 __all__ = ["app"]
 
@@ -36,7 +39,7 @@ DEFAULT_SECONDS = 10.0
 CHUNK_SECONDS = 0.5  # between two looks at the clock: starting to train again costs about a step
 FRESH_POINTS = 50_000  # behind the final KL: a standard error of a hundredth of a nat or less
 ROWS_AT_ONCE = 50_000  # of points in a flow: 13 MB for a hidden layer of 64 units
-RESOLUTION = 1e-3  # of a column's spread, which single precision must be able to tell apart
+PICTURES = (".png", ".jpg", ".jpeg")
 EXIT_REFUSED, EXIT_STOPPED = 2, 3
 
 app = typer.Typer(
@@ -63,7 +66,11 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Points of your own to learn: .csv or .npy of shape (N, 2), N at least 20."),
+        typer.Option(
+            metavar="FILE",
+            help="Data of your own to learn: points as .csv or .npy of shape (N, 2), N at least 20, or a "
+            "picture, .png or .jpg, dark where it is dense.",
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -90,7 +97,8 @@ def train(
     Its keys: dataset, steps, seconds (of training alone), steps_per_second, parameters (trained numbers), nll
     (negative log-likelihood of points not trained on), entropy (of the target, the floor of nll), kl (how far nll
     is above the floor), kl_stderr, all in nats, and round_trip_error (largest distance between a point and what
-    comes back from latent space). null stands for what is unknown: of points of your own, entropy and kl are.
+    comes back from latent space). null stands for what is unknown: of points of your own, entropy and kl are; of a
+    picture they are known.
 
     A target is measured on 50,000 fresh points, points of your own on the fifth that was kept apart, 2,000 at
     most. One thread is used. The same settings, seed and number of steps give the same flow.
@@ -107,7 +115,7 @@ def train(
     with _refusals():
         settings = _settings(config, dataset, data, seed)
         steps_limit, seconds_limit = _limits(steps, seconds)
-        state = start(settings, None if data is None else torch.from_numpy(_points_to_learn(data)))
+        state = start(settings, None if data is None else _own_data(data))
         if out is not None:
             _check_folder(out)
     state, elapsed = _train_within(state, steps_limit, seconds_limit)
@@ -242,20 +250,16 @@ def _limits(steps: int | None, seconds: float | None) -> tuple[float, float]:
     return math.inf, seconds
 
 
-def _points_to_learn(path: Path) -> np.ndarray:
-    """Points of a file that single precision, in which flows compute, can tell apart."""
+def _own_data(path: Path) -> OwnData:
+    """What a file holds to learn: the density of a picture, or points that single precision can tell apart."""
+    if path.suffix.lower() in PICTURES:
+        from aio.pictures import MOST_BYTES, read_picture  # Pillow is not loaded for points
+
+        with path.open("rb") as file:
+            return PictureTarget(read_picture(file.read(MOST_BYTES + 1)))
     points = read_points(path)
-    with np.errstate(over="ignore", invalid="ignore"):
-        resolution = np.spacing(np.abs(points).max(axis=0).astype(np.float32))
-        spread = points.std(axis=0)
-    for column, (finest, std) in enumerate(zip(resolution.tolist(), spread.tolist(), strict=True), start=1):
-        if not finest <= RESOLUTION * std:
-            raise ValueError(
-                f"Expected columns that vary, got column {column} of {path} with a standard deviation of {std:.3g}, "
-                f"where single precision resolves {finest:.3g}. Subtract the column's mean and divide by its "
-                "standard deviation; a column that is constant cannot be learned."
-            )
-    return points
+    check_spread(points, [f"column {column} of {path}" for column in (1, 2)])
+    return torch.from_numpy(points)
 
 
 def _check_folder(path: Path) -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from aio import cli
@@ -22,6 +23,7 @@ from aio.storage import load_model, save_model
 from aio.tables import read_points, write_points
 from aio.targets import TARGETS, get_target
 from aio.training import advance, evaluate, flow_of, start
+from tests.hostile import pictures as hostile
 
 ROOT = Path(__file__).parent.parent
 KEYS = [
@@ -415,7 +417,7 @@ def test_train_refuses_settings_with_a_sentence(tmp_path, settings, words):
         pytest.param("1,2\n3,5\n", ["at least 20 points, got 2"], id="too few"),
         pytest.param("".join(f"{i},7\n" for i in range(30)), ["column 2", "constant"], id="constant"),
         pytest.param("".join(f"{i},{1e6 + i % 7 / 10}\n" for i in range(30)), ["column 2", "Subtract"], id="far away"),
-        pytest.param("".join(f"{i}e300,{i}\n" for i in range(30)), ["column 1", "divide"], id="too large"),
+        pytest.param("".join(f"{i}e300,{i}\n" for i in range(30)), ["column 1", "another unit"], id="too large"),
         pytest.param("".join(f"{i},{i * i}e-48\n" for i in range(30)), ["column 2", "divide"], id="too small"),
     ],
 )
@@ -425,6 +427,23 @@ def test_train_refuses_points_with_a_sentence(tmp_path, text, words):
     for word in words:
         assert word in sentence
     assert not (tmp_path / "model").exists()
+
+
+def test_train_learns_a_picture_and_knows_its_entropy(tmp_path):
+    half_black = Image.new("L", (8, 8), 255)
+    half_black.paste(0, (0, 0, 8, 4))
+    half_black.save(tmp_path / "picture.png")
+    done = run("train", "--data", tmp_path / "picture.png", "--steps", 3, "--json")
+    summary = json.loads(done.stdout)
+    assert summary["dataset"] == "picture.png"
+    assert summary["entropy"] == pytest.approx(math.log(32))  # uniform on 8 by 4: eight cells of side 1 a row
+    assert summary["kl"] == pytest.approx(summary["nll"] - summary["entropy"], abs=0.05)
+
+
+@pytest.mark.parametrize("name", hostile.refused())
+def test_train_refuses_a_hostile_picture_with_a_sentence(tmp_path, name):
+    (tmp_path / "picture.png").write_bytes(hostile.refused()[name][0])
+    assert refused("train", "--data", tmp_path / "picture.png", "--steps", 1).startswith("Expected")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path, monkeypatch):
