@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from aio.ui.frame import frame
+from aio.ui.frame import PAGES, frame
 
 session = frame("app.py")
 words, picture = st.columns([2, 3], gap="large", vertical_alignment="center")
@@ -17,7 +17,7 @@ with words:
         session.ensure_run().play()
         st.switch_page("pages/train.py")
     st.markdown(
-        "Every target has a known density, so the loss has a known floor: what is left above it is the "
+        "Every target here has a known density, so the loss has a known floor: what is left above it is the "
         "Kullback–Leibler divergence, in nats, with its standard error."
     )
 with picture:
@@ -26,3 +26,9 @@ with picture:
         alt="Three square pictures, learned density, latent grid in data space and data grid in latent space, over a "
         "loss curve that falls towards its floor.",
     )
+
+others = [page for page in PAGES if page.about]
+for place, page in zip(st.columns(len(others), gap="large"), others, strict=True):
+    with place, st.container(border=True):
+        st.page_link(page.path, label=f"**{page.title}**")
+        st.markdown(page.about)

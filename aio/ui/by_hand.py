@@ -17,7 +17,7 @@ from aio.ui.opening import Opening
 __all__ = ["alpha_slider", "clamp_controls", "curve_controls", "permutation_controls", "scale_controls"]
 
 AS_IT_IS = "as it is"
-DIALECT_NAMES = {"freia-0.2": "FrEIA 0.2", "freia-main": "FrEIA main"}
+DIALECT_NAMES = {"freia-0.2": "0.2", "freia-main": "main"}
 CURVE_NAMES = {AS_IT_IS: "as it is", "constant": "constant", "linear": "linear", "sine": "sine", "step": "step"}
 FIRST_AMPLITUDE = 1.0
 # What each kind of curve is set by: field, label, lowest, highest, step.
@@ -64,7 +64,7 @@ def clamp_controls(opening: Opening, block: AllInOneBlock) -> None:
     alpha_slider(opening, block)
     key = "hand_dialect"
     opening.show(key, block.clamp_dialect)
-    st.segmented_control("Clamp dialect by hand", CLAMP_DIALECTS, key=key, format_func=DIALECT_NAMES.get, required=True,
+    st.segmented_control("FrEIA's clamp by hand", CLAMP_DIALECTS, key=key, format_func=DIALECT_NAMES.get, required=True,
                          on_change=lambda: opening.change(clamp_dialect=opening.told(key)))  # fmt: skip
     _switch(opening, "hand_gin", "GIN by hand", block.gin_block, lambda on: opening.change(gin=on),
             "Take the mean out of s: in two dimensions nothing of it is left.")  # fmt: skip

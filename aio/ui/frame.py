@@ -29,13 +29,27 @@ class Page:
 
     path: str
     title: str
+    about: str = ""
+    """What it is for, in a sentence: for the landing page."""
 
 
 PAGES = (
     Page("app.py", "Home"),
-    Page("pages/train.py", "Train"),
-    Page("pages/block.py", "Block"),
-    Page("pages/targets.py", "Targets"),
+    Page(
+        "pages/train.py",
+        "Train",
+        "A flow learns a density, live: its grid, its loss over the floor, every setting at hand.",
+    ),
+    Page(
+        "pages/block.py",
+        "Block",
+        "One block opened: each step inside, the formula with the numbers of a point you drag, all of it by hand.",
+    ),
+    Page(
+        "pages/targets.py",
+        "Targets",
+        "Eighteen known densities, and your own: draw one, or bring a picture or a table.",
+    ),
 )
 
 
