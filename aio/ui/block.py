@@ -109,7 +109,7 @@ def _take_index(opening: Opening) -> None:
     index, shown = opening.told("open_index") - 1, opening.edit
     if opening.statement is not None:  # what is shown is shown on any block
         opening.edits = {(opening.source, index): shown}
-    opening.index = index
+    opening.index, opening.off = index, False
 
 
 # ---------------------------------------------------------------------- film and stage

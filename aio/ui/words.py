@@ -32,7 +32,7 @@ def number_table(rows: Mapping[str, str | Sequence[str]], *, head: Sequence[str]
     """
     lines = []
     if head:
-        lines.append("".join(f"<th scope=col>{_text(title)}</th>" for title in head))
+        lines.append("".join(f"<th scope=col>{_text(title)}</th>" if title else "<td></td>" for title in head))
     for name, values in rows.items():
         cells = [values] if isinstance(values, str) else values
         marked = (' class="here"' if i == mark else "" for i in range(len(cells)))
