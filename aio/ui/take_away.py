@@ -40,7 +40,7 @@ def take_away_section(state: TrainState, opened: Opened) -> None:
     """The lines that build this block, in three libraries, and its weights."""
     st.caption("This block as it is now, with what is set by hand.")
     for tab, library in zip(st.tabs(LIBRARIES), LIBRARIES, strict=True):
-        tab.code(block_line(opened.block, state.config.flow.subnet, library), language="python")
+        tab.code(block_line(opened.block, state.config.flow.subnet, library), language="python", wrap_lines=True)
     st.download_button(
         "Weights, safetensors", block_weights(opened.block), file_name=BLOCK_FILE,
         mime="application/octet-stream", key="weights", icon=":material/download:", on_click="ignore",
