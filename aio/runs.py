@@ -160,7 +160,9 @@ class Run:
             self._data = data
             self._config = self._config.changed(data=self._config.data.changed(target=None))
             if self._state is None:
+                wanted = self._wanted_steps
                 self.reset(self._config, data)
+                self._wanted_steps = wanted
                 return
             self._supersede()
             self._best, self._best_nll = None, float("inf")

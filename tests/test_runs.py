@@ -18,12 +18,18 @@ from pydantic import ValidationError
 
 import aio.runs
 from aio.config import BlockConfig, FlowConfig, RunConfig
-from aio.runs import APART_NATS, MAX_STEPS, PIECE_SECONDS, UNSEEN_SECONDS, Piece, Run, begin, work
+from aio.runs import APART_NATS, MAX_STEPS, PIECE_SECONDS, UNSEEN_SECONDS, Piece, Run, begin, redirect, work
 from aio.snapshot import snapshot
+from aio.targets.drawing import Drawing, DrawnTarget, Stroke
 from aio.training import TrainState, advance, start
 from tests.test_training import OTHER, OWN, SMALL, WILD, own_points, same
 
+ON_OWN = SMALL.changed(data=SMALL.data.changed(target=None))
 PATIENCE = 60.0  # seconds that a healthy run never needs
+LINE, CROSS = (
+    DrawnTarget(Drawing(strokes=[Stroke(points=way, width=0.3) for way in ways]))
+    for ways in ([[(-2.0, -1.0), (2.0, 1.0)]], [[(-2.0, -1.0), (2.0, 1.0)], [(0.0, 2.0), (0.5, -2.0)]])
+)
 
 
 class ByHand(Executor):
@@ -338,6 +344,176 @@ def test_settings_outside_the_limits_change_nothing(run: Run) -> None:
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         run.set_training(learning_rate=2.0)
     assert run.config == run.state.config == SMALL
+
+
+# ---------------------------------------------------------------------- other data while training
+
+
+def test_a_playing_run_goes_on_with_other_data_and_loses_the_piece_under_way_alone(run: Run, hand: ByHand) -> None:
+    run.play()
+    for _ in range(3):
+        hand.finish()
+    before = run.state
+    run.set_data(LINE)
+    assert (run.view().status, run.view().busy, run.state) == ("playing", True, before)
+    hand.finish()  # what was under way is dropped
+    assert same(run.state, before)
+    hand.finish()
+    assert same(run.state, before.with_data(LINE))
+    assert same(run.view().snapshot, snapshot(run.state))
+    assert run.view().status == "playing"
+    hand.finish()
+    assert run.state.step > before.step
+    run.pause()
+    hand.finish_all()
+    assert same(settled(run), advance(before.with_data(LINE), run.state.step - before.step))
+    assert run.config == run.state.config == ON_OWN
+
+
+def test_a_resting_run_takes_other_data_and_rests(hand: ByHand) -> None:
+    run = Run(OWN, hand, own_points(60))
+    run.step(4)
+    hand.finish_all()
+    run.set_data(LINE)
+    assert (run.view().status, run.view().busy, len(hand.waiting)) == ("ready", True, 1)
+    hand.finish_all()
+    expected = advance(start(OWN, own_points(60)), 4).with_data(LINE)
+    assert same(settled(run), expected)
+    assert run.view().status == "ready"
+    assert run.view().snapshot.evaluation.kl is not None
+    run.set_data(own_points(80))
+    hand.finish_all()
+    assert same(settled(run), expected.with_data(own_points(80)))
+    assert run.view().snapshot.evaluation.kl is None
+
+
+def test_the_best_at_other_data_is_forgotten(run: Run, hand: ByHand) -> None:
+    best = best_at_step_1(run, hand)
+    run.step(1)
+    hand.finish(nll=best + 1.01 * APART_NATS)
+    assert (run.view().best_step, run.view().trouble is None) == (1, False)
+    run.set_data(LINE)
+    assert (run.view().best_step, run.view().trouble) == (None, None)
+    run.back_to_best()  # there is none: nothing happens
+    assert len(hand.waiting) == 1
+    hand.finish()
+    assert (run.view().best_step, run.view().trouble) == (4, None)  # where it stands is the best at the new data
+    run.step(1)
+    hand.finish(nll=99.0)
+    run.back_to_best()
+    hand.finish_all()
+    assert run.state.step == 4
+    assert run.state.dataset().target == LINE
+
+
+def test_other_data_while_steps_are_wanted_lose_none_of_them(run: Run, hand: ByHand) -> None:
+    run.step(23)
+    hand.finish()
+    hand.finish()
+    run.set_data(LINE)
+    hand.finish_all()
+    assert settled(run).step == 23
+    run.play()
+    hand.finish()
+    run.pause()
+    run.set_data(CROSS)
+    run.step(2)  # the piece that was dropped is not among them
+    at = run.state.step
+    hand.finish_all()
+    assert settled(run).step == at + 2
+    assert run.state.dataset().target == CROSS
+
+
+def test_a_stopped_run_goes_on_again_with_other_data(run: Run, hand: ByHand) -> None:
+    run.step(1)
+    future, function, arguments = hand.waiting.pop()
+    piece = function(*arguments)
+    future.set_result(replace(piece, state=replace(piece.state, stopped="Because.")))
+    hand.finish_all()
+    assert (run.view().status, run.view().trouble) == ("stopped", "Because.")
+    run.set_data(LINE)
+    hand.finish()
+    assert (run.view().status, run.view().trouble, run.view().snapshot.stopped) == ("ready", None, None)
+    run.step(2)
+    hand.finish_all()
+    assert settled(run).step == 3
+
+
+def test_data_given_before_the_first_state_are_those_it_starts_with(hand: ByHand) -> None:
+    run = Run(SMALL, hand)
+    run.set_data(LINE)
+    assert (run.view().status, run.state) == ("starting", None)
+    hand.finish_all()
+    assert same(settled(run), start(ON_OWN, LINE))
+
+
+def test_play_pressed_before_the_first_state_outlives_other_data(hand: ByHand) -> None:
+    run = Run(SMALL, hand)
+    run.play()
+    run.set_data(LINE)
+    hand.finish()
+    hand.finish()
+    assert run.view().status == "playing"
+
+
+def test_settings_changed_while_other_data_are_on_their_way_hold(run: Run, hand: ByHand) -> None:
+    run.step(3)
+    hand.finish_all()
+    run.set_data(LINE)
+    run.set_training(batch_size=16)
+    run.step(2)
+    hand.finish_all()
+    assert same(settled(run), advance(advance(start(SMALL), 3).with_data(LINE).with_training(batch_size=16), 2))
+
+
+def test_of_several_data_given_at_once_the_last_holds(run: Run, hand: ByHand) -> None:
+    run.step(2)
+    hand.finish_all()
+    for data in (LINE, own_points(40), CROSS):
+        run.set_data(data)
+    hand.finish_all()
+    assert same(settled(run), advance(start(SMALL), 2).with_data(CROSS))
+
+
+def test_a_reset_takes_the_newest_data(run: Run, hand: ByHand) -> None:
+    run.set_data(LINE)
+    hand.finish_all()
+    run.set_data(CROSS)
+    run.reset()
+    hand.finish_all()
+    assert same(settled(run), start(ON_OWN, CROSS))
+    run.reset(SMALL)
+    hand.finish_all()
+    assert same(settled(run), start(SMALL))
+
+
+def test_data_that_cannot_be_used_fail_and_others_recover_at_a_reset(run: Run, hand: ByHand) -> None:
+    run.set_data(own_points(3))
+    with pytest.raises(ValueError, match="got 3") as caught:
+        redirect(run.state, own_points(3))
+    hand.fail(caught.value)
+    assert run.view().trouble.startswith("Training failed")
+    run.reset(ON_OWN, LINE)
+    hand.finish()
+    assert same(settled(run), start(ON_OWN, LINE))
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_data_given_again_and_again_while_it_plays_lose_no_step(executor: str, request: pytest.FixtureRequest) -> None:
+    run = Run(SMALL, request.getfixturevalue(executor))
+    reached = [settled(run).step]
+    run.play()
+    for data in (LINE, CROSS) * 3:
+        run.set_data(data)
+        assert run.view().status == "playing"
+        assert not run.wait(0.4)  # it plays on
+        reached.append(run.state.step)
+    assert reached == sorted(reached)
+    assert reached[-1] > reached[0]
+    run.pause()
+    state = settled(run)
+    assert state.dataset().target == CROSS
+    run.close()
 
 
 # ---------------------------------------------------------------------- what goes wrong

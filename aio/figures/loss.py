@@ -33,6 +33,8 @@ def loss_curve(
     if floor is not None:
         finite = np.append(finite, floor)
     top = float(held_out[1][0]) if np.isfinite(held_out[1][0]) else float(np.max(finite, initial=0.0))
+    if floor is not None and floor >= top:  # the data have changed to such as are harder than the first loss
+        top = float(np.max(finite))
     lowest = float(np.min(finite, initial=top))
     span = max(top - lowest, 0.1)
     last = max(FIRST_SPAN, int(held_out[0][-1]))

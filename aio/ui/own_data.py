@@ -20,6 +20,7 @@ __all__ = ["draw_panel", "picture_panel", "table_panel"]
 CANVAS_HEIGHT = 460
 PICTURE_WIDTH = 320
 PREVIEW_ROWS = 8
+POINTS = '"points"'  # stands in the text of every drawing but an empty one
 DRAWING, PICTURE, TABLE = "Your drawing", "Your picture", "Your table"
 
 
@@ -33,28 +34,37 @@ def draw_panel(session: Session) -> None:
         "entropy to six digits. Draw while it trains: the run goes on with the new density."
     )
     session.impose = False  # this page has no controls that must be told
+    drawn = session.ensure_run().view()
+    learns_it = session.own_title == DRAWING and session.config.data.target is None
+    tick = tick_of(drawn) if learns_it else None
     left, right = st.columns(2, gap="large")
     with left:
-        st.fragment(_canvas, key="canvas_part")(session)
+        st.fragment(_canvas, key="canvas_part")(session, ticking=tick is not None)
     with right:
-        if session.own_title != DRAWING or session.config.data.target is not None:
-            st.html(f'<div class="to-come" style="height: {CANVAS_HEIGHT}px"><p>Draw something, then train.</p></div>')
+        if not learns_it:
+            _not_yet(session)
             return
         transport(session)
-        drawn = session.ensure_run().view()
-        tick = tick_of(drawn)
         st.fragment(live_density, run_every=tick, key="live")(session, drawn, ticking=tick is not None)
     if tick is not None:
         let_arrive()
 
 
-def _canvas(session: Session) -> None:
-    draw(key="canvas", drawing=session.drawing, version=0, height=CANVAS_HEIGHT,
-         label="A density to learn", on_draw=lambda text: _take_drawing(session, text))  # fmt: skip
+def _not_yet(session: Session) -> None:
+    """In the place of the pictures, while the run learns something else than the drawing."""
+    st.html(f'<div class="to-come" style="height: {CANVAS_HEIGHT}px"><p>Draw something, then train.</p></div>')
+    if POINTS in session.drawing and not session.drawing_problem:
+        st.button("Learn what is drawn", key="learn_drawing", on_click=_take_drawing, args=(session, session.drawing))
+
+
+def _canvas(session: Session, ticking: bool) -> None:
+    draw(key="canvas", drawing=session.drawing, version=0, height=CANVAS_HEIGHT, label="A density to learn",
+         on_draw=lambda text: _take_drawing(session, text))  # fmt: skip
     if session.drawing_problem:
         _refused("This drawing cannot be used.", session.drawing_problem)
-    if session.impose:
-        st.rerun()  # the whole page: a run on the drawing has begun beside it
+    learns_it = session.own_title == DRAWING and session.config.data.target is None
+    if session.impose or (learns_it and not ticking and session.ensure_run().view().busy):
+        st.rerun()  # the whole page: what stands beside the canvas must follow it
 
 
 def _take_drawing(session: Session, text: str) -> None:
@@ -62,7 +72,7 @@ def _take_drawing(session: Session, text: str) -> None:
     try:
         session.take_own(DrawnTarget(from_json(text)), DRAWING)
     except ValueError as error:
-        if '"points"' in text:  # else all was erased, and the run keeps what it had
+        if POINTS in text:  # else all was erased, and the run keeps what it had
             session.drawing_problem = str(error)
 
 

@@ -74,26 +74,24 @@ class Session:
         run.reset(self.config, self._data(self.config))
         return run
 
-    def take_own(self, data: OwnData, title: str) -> bool:
+    def take_own(self, data: OwnData, title: str) -> None:
         """Train on the visitor's own data from here on.
 
         Args:
             data: points (N, 2), or a density.
             title: what it is, such as "Your drawing". Under the same title a run goes on with the new data; else a
                 fresh one begins.
-
-        Returns:
-            Whether a fresh run began.
         """
         goes_on = self.config.data.target is None and self.own_title == title
         self.own, self.own_title = data, title
-        if goes_on:
+        if goes_on and self.ensure_run().untouched:
+            self.restart()  # nothing is lost, and the flow starts from the spread of all the data
+        elif goes_on:
             self.ensure_run().set_data(data)
         else:
             self.notices = []
             self.change(self.config.changed(data=self.config.data.changed(target=None)))
             self.restart()
-        return not goes_on
 
     def _data(self, config: RunConfig) -> OwnData | None:
         return self.own if config.data.target is None else None
