@@ -141,8 +141,8 @@ _OWN = (
     ),
     Preset(
         "gin", "GIN in two dimensions", "", "failure", RunConfig(flow=_flow(8, gin=True)),
-        "Every block is a shear and keeps areas, so the density stays at or below that of the base at its peak: the "
-        "moons stay pale and wide.",
+        "Every block is a shear and keeps areas, so in standardised units the density stays at or below that of the "
+        "base at its peak: the moons stay pale and wide.",
     ),
     Preset(
         "dead_axis", "A dead axis", "", "failure",
@@ -261,8 +261,8 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         5,
         "The clamp's budget",
-        r"One coupling stretches $x_2$ by a factor $e^s$ within $[e^{-\alpha}, e^{\alpha}]$. Of the gradient the clamp "
-        r"lets $1 - \tanh^2$ through, which is almost nothing where $s$ comes near $\pm\alpha$.",
+        r"One coupling stretches $x_2$ by a factor $e^s$ within $[e^{-\alpha}, e^{\alpha}]$. Of its slope at 0, "
+        r"and so of the gradient, the clamp keeps $1 - \tanh^2$: almost nothing where $s$ comes near $\pm\alpha$.",
         "s by hand is a line as steep as 3, yet s levels off at α = 2: on the right cells are stretched by "
         "almost e² = 7.4, on the left squeezed as much, and no more. Lower α by hand, and both ends come "
         "together.",
@@ -288,7 +288,7 @@ STATEMENTS: tuple[Statement, ...] = (
         r"At a fixed $x_1$ one coupling is affine in $x_2$: $u_2 = e^{s(x_1)} x_2 + t(x_1)$. So a vertical slice that "
         r"starts Gaussian stays Gaussian, whatever $s$ and $t$ are.",
         "s by hand is a step, and the points are those of the base: the left half is squeezed flat, the right half "
-        "drawn out, yet each vertical slice is still one bell. No Clamp α and no curve makes it two.",
+        "drawn out, yet each vertical slice is still one bell. No α and no curve makes two bells of one.",
         "coupling",
         _ONE,
         BlockEdit(s=HandCurve(kind="step", amplitude=1.0, rate=8.0), t=_constant(0.0)),

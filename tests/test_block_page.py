@@ -15,6 +15,7 @@ from aio.block import CLAMP_DIALECTS
 from aio.by_hand import CURVE_KINDS, MOST_MIRRORS
 from aio.link import to_link
 from aio.presets import PRESETS, STATEMENTS
+from aio.ui import opening
 from aio.ui.by_hand import AS_IT_IS, G_REACH
 from aio.ui.judging import DEEPEST
 from aio.ui.sections import SECTION_NAMES
@@ -46,6 +47,7 @@ def a_new_visitor(monkeypatch):
     It also leaves the page as `__main__`, which a process that is spawned later would run.
     """
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(opening, "ECHO_SECONDS", 0.0)  # what is clicked here is clicked at once, and meant
     st.cache_resource.clear()
 
 
@@ -543,3 +545,33 @@ def test_lines_to_take_away_are_python_in_every_library():
     for line in lines:
         compile(line, "line", "exec")
         assert "AllInOneBlock" in line
+
+
+# ---------------------------------------------------------------------- echoes
+
+
+def test_an_echo_of_where_a_widget_stood_is_nobodys_wish(monkeypatch):
+    monkeypatch.setattr(opening, "ECHO_SECONDS", 60.0)
+    page, state, taken = opening.Opening(), {}, []
+    monkeypatch.setattr(opening.st, "session_state", state)
+    callback = page.hears("g", taken.append)
+    page.show("g", 1.0)
+    page.show("g", 2.0)  # a statement, or a step of training
+    for value in (1.0, 2.5, 1.0):
+        state["g"] = value
+        callback()
+    assert taken == [2.5]
+    page.show("g", 3.0)
+    assert state["g"] == 3.0  # the widget that echoed is told again
+
+
+def test_a_widget_is_told_only_where_the_truth_has_moved(monkeypatch):
+    page, state = opening.Opening(), {}
+    monkeypatch.setattr(opening.st, "session_state", state)
+    page.show("preset", None)
+    assert state == {"preset": None}
+    state["preset"] = "being chosen"  # on its way, and not heard of yet
+    page.show("preset", None)
+    assert state["preset"] == "being chosen"
+    page.show("preset", "gin")
+    assert state["preset"] == "gin"

@@ -646,7 +646,7 @@ def test_shares_of_axes_are_drawn_and_an_axis_left_alone_is_named() -> None:
     assert words(figure) == []
     for dead in (0, 1):
         alone = np.ones((4, 2))
-        alone[:, dead] = 1e-9  # rounding
+        alone[:, dead] = 1e-15  # rounding
         figure = transformed_axes(alone)
         assert words(figure) == ["never transformed"]
         (outline,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]

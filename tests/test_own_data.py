@@ -22,7 +22,7 @@ from aio.presets import PRESETS
 from aio.runs import Run, RunView
 from aio.targets.drawing import DrawnTarget
 from aio.targets.picture import PictureTarget
-from aio.ui import own_data
+from aio.ui import opening, own_data
 from aio.ui.draw import MAX_BYTES
 from aio.ui.session import Session
 from tests.hostile.pictures import odd, refused
@@ -83,6 +83,7 @@ HOSTILE_TABLES = {
 def here(monkeypatch) -> Iterator[list[Session]]:
     """A new visitor; the session of the page that ran last is the last one here."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(opening, "ECHO_SECONDS", 0.0)  # what is clicked here is clicked at once, and meant
     st.cache_resource.clear()
     st.cache_data.clear()
     sessions: list[Session] = []

@@ -10,6 +10,7 @@ from aio.figures.palette import BACKGROUND, MODEL, TEXT, TRUTH
 __all__ = ["loss_curve"]
 
 HEADROOM = 0.06  # share of the span left free above the start and below the floor
+RISE = 1.0  # nats above the first loss that are shown at least
 FIRST_SPAN = 100  # steps on the axis before there are as many
 KL_LABEL_SIZE = 12
 
@@ -36,6 +37,8 @@ def loss_curve(
     if floor is not None and floor >= top:  # the data have changed to such as are harder than the first loss
         top = float(np.max(finite))
     lowest = float(np.min(finite, initial=top))
+    # A loss that rises is seen, as far as it leaves the rest to be seen.
+    top = min(float(np.max(finite, initial=top)), top + max(top - lowest, RISE))
     span = max(top - lowest, 0.1)
     last = max(FIRST_SPAN, int(held_out[0][-1]))
     traces = [

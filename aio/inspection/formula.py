@@ -19,7 +19,7 @@ from aio.inspection.film import Step, film
 __all__ = ["DISAGREEMENTS", "Disagreement", "Term", "formula", "source"]
 
 LARGE, SMALL = 1e4, 5e-4  # outside, a number is written with a power of ten
-ROUNDING = 1e-6  # of float32, in which weights are stored: below, a number is written as 0
+ROUNDING = 1e-6  # of float32, in which weights are stored: what log Ψ may be where Ψ is 1
 
 PSI = {
     "SIGMOID": r"10\,\sigma(g - 2)",
@@ -182,7 +182,8 @@ def _log_det(block: AllInOneBlock, rev: bool, s: float, log_psi: list[float], to
     if block.gin_block:
         latex, numbers = f"{left}{sign}s = 0", _n(total)
     else:
-        parts = [-value if rev else value for value in (s, *log_psi)]
+        exact = (s, *(0.0 if abs(value) < ROUNDING else value for value in log_psi))
+        parts = [-value if rev else value for value in exact]
         latex = left + (r"-s - \log\Psi_1 - \log\Psi_2" if rev else r"s + \log\Psi_1 + \log\Psi_2")
         numbers = f"{_n(parts[0])} {_plus(parts[1])} {_plus(parts[2])} = {_n(total)}"
     return Term("output", "log-det", latex, numbers, (AllInOneBlock.forward,), why="Permutations and mirrors add 0.")
@@ -196,9 +197,7 @@ def _n(value: float) -> str:
     value += 0.0  # −0 is written as 0
     if not math.isfinite(value):
         return r"\mathrm{nan}" if math.isnan(value) else (r"-\infty" if value < 0 else r"\infty")
-    if abs(value) < ROUNDING:
-        return "0.000"
-    if not SMALL <= abs(value) < LARGE:
+    if value and not SMALL <= abs(value) < LARGE:
         mantissa, exponent = f"{value:.2e}".split("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
     return f"{value:.3f}"

@@ -143,8 +143,9 @@ class Opened:
 
     def span(self, colour: Colour) -> float:
         """The end of the scale of colours, nats: one for the whole film, in steps, so that it does not twitch."""
-        values = torch.stack(self.colours(colour)).abs().flatten()
-        return _first_that_holds(SPANS, values)
+        steps = zip(self.grid, self.colours(colour), strict=True)
+        values = [value.abs().flatten() for step, value in steps if step.name != "subnet"]  # before the clamp
+        return _first_that_holds(SPANS, torch.cat(values))
 
     def reach(self) -> float:
         """Half the side of the square that holds nearly all points of the film, and most of its grid."""

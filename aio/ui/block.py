@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -70,8 +71,8 @@ def _toolbar(session: Session, opening: Opening, state: TrainState, opened: Open
         if blocks > 1:
             opening.show("open_index", opening.index + 1)
             st.number_input(f"of {blocks}, from the data", 1, blocks, key="open_index", width=130,
-                            on_change=_take_index, args=(opening,))  # fmt: skip
-        _choice(opening, "rev", "Direction", DIRECTION_NAMES, take=lambda: _take_direction(opening, opened))
+                            on_change=opening.hears("open_index", partial(_take_index, opening)))  # fmt: skip
+        _choice(opening, "rev", "Direction", DIRECTION_NAMES, take=lambda rev: _take_direction(opening, opened, rev))
         _choice(opening, "points", "Points", POINT_NAMES,
                 "Data as they reach the block. Base: draws of the base, forward put straight into the block, inverse "
                 "carried back to it through the blocks after it.")  # fmt: skip
@@ -79,7 +80,8 @@ def _toolbar(session: Session, opening: Opening, state: TrainState, opened: Open
                 "The log of the change of area: since the film's first frame, or by each step alone. In the frames "
                 "subnet and clamp, what they compute.")  # fmt: skip
         opening.show("open_displacement", opening.displacement)
-        st.toggle("Paths", key="open_displacement", on_change=_take, args=(opening, "displacement"),
+        st.toggle("Paths", key="open_displacement",
+                  on_change=opening.hears("open_displacement", partial(setattr, opening, "displacement")),
                   help="Draw each point's way from the frame before.")  # fmt: skip
         st.button("Undo", key="undo_by_hand", icon=":material/undo:", disabled=opening.edit.empty and not opening.off,
                   on_click=opening.undo, help="Take back what was set by hand.")  # fmt: skip
@@ -92,21 +94,17 @@ def _choice(
     key = f"open_{name}"
     opening.show(key, getattr(opening, name))
     st.segmented_control(label, list(names), key=key, format_func=names.get, required=True, width="content", help=help,
-                         on_change=take or (lambda: _take(opening, name)))  # fmt: skip
+                         on_change=opening.hears(key, take or partial(setattr, opening, name)))  # fmt: skip
 
 
-def _take_direction(opening: Opening, opened: Opened) -> None:
+def _take_direction(opening: Opening, opened: Opened, rev: bool) -> None:
     """The probe is the same point, seen from the other side."""
-    opening.rev = opening.told("open_rev")
+    opening.rev = rev
     opening.probe = _bounded(opened.follow(opening.probe).steps[-1].x[0].tolist())
 
 
-def _take(opening: Opening, name: str) -> None:
-    setattr(opening, name, opening.told(f"open_{name}"))
-
-
-def _take_index(opening: Opening) -> None:
-    index, shown = opening.told("open_index") - 1, opening.edit
+def _take_index(opening: Opening, number: int) -> None:
+    index, shown = number - 1, opening.edit
     if opening.statement is not None:  # what is shown is shown on any block
         opening.edits = {(opening.source, index): shown}
     opening.index, opening.off = index, False
@@ -173,7 +171,7 @@ def _stage(opening: Opening, opened: Opened) -> None:
         for i, name in enumerate(("Probe x₁", "Probe x₂")):
             opening.show(f"probe_{i + 1}", round(opening.probe[i], PROBE_DECIMALS))
             st.number_input(name, -PROBE_REACH, PROBE_REACH, step=0.1, format="%.3f", key=f"probe_{i + 1}", width=140,
-                            on_change=_take_probe, args=(opening, i))  # fmt: skip
+                            on_change=opening.hears(f"probe_{i + 1}", partial(_take_probe, opening, i)))  # fmt: skip
 
 
 def _bring(opening: Opening, opened: Opened, step: str, x: tuple[float, float]) -> None:
@@ -181,10 +179,10 @@ def _bring(opening: Opening, opened: Opened, step: str, x: tuple[float, float]) 
         opening.probe = _bounded(opened.brought(step, x))
 
 
-def _take_probe(opening: Opening, coordinate: int) -> None:
+def _take_probe(opening: Opening, coordinate: int, typed: float | None) -> None:
     """Only the coordinate that was typed: the other keeps its digits."""
-    typed = opening.told(f"probe_{coordinate + 1}")
-    opening.probe = tuple(typed if i == coordinate else value for i, value in enumerate(opening.probe))
+    if typed is not None:  # the box was emptied
+        opening.probe = tuple(typed if i == coordinate else value for i, value in enumerate(opening.probe))
 
 
 def _bounded(place: Sequence[float]) -> tuple[float, float]:

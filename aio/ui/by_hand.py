@@ -40,8 +40,7 @@ def curve_controls(opening: Opening, name: Literal["s", "t"]) -> None:
     key = f"hand_{name}"
     opening.show(key, AS_IT_IS if curve is None else curve.kind)
 
-    def choose() -> None:
-        kind = opening.told(key)
+    def choose(kind: str) -> None:
         start = curve or HandCurve(amplitude=FIRST_AMPLITUDE)
         if kind != AS_IT_IS:  # nothing shapes the curve that its sliders do not show
             shown = {field: (low, high) for field, _, low, high, _ in CURVE_SLIDERS[kind]}
@@ -50,7 +49,8 @@ def curve_controls(opening: Opening, name: Literal["s", "t"]) -> None:
         opening.change(**{name: None if kind == AS_IT_IS else start.changed(kind=kind)})
 
     about = "Before the clamp." if name == "s" else "As it is added."
-    st.selectbox(f"{name} by hand", [AS_IT_IS, *CURVE_KINDS], key=key, format_func=CURVE_NAMES.get, on_change=choose,
+    st.selectbox(f"{name} by hand", [AS_IT_IS, *CURVE_KINDS], key=key, format_func=CURVE_NAMES.get,
+                 on_change=opening.hears(key, choose),
                  help=f"A curve over x₁ in the place of 0.1 · subnet. {about}")  # fmt: skip
     if curve is None:
         return
@@ -64,8 +64,9 @@ def clamp_controls(opening: Opening, block: AllInOneBlock) -> None:
     alpha_slider(opening, block)
     key = "hand_dialect"
     opening.show(key, block.clamp_dialect)
-    st.segmented_control("FrEIA's clamp by hand", CLAMP_DIALECTS, key=key, format_func=DIALECT_NAMES.get, required=True,
-                         on_change=lambda: opening.change(clamp_dialect=opening.told(key)))  # fmt: skip
+    st.segmented_control("FrEIA's clamp by hand", CLAMP_DIALECTS, key=key, format_func=DIALECT_NAMES.get,
+                         required=True,
+                         on_change=opening.hears(key, lambda name: opening.change(clamp_dialect=name)))  # fmt: skip
     _switch(opening, "hand_gin", "GIN by hand", block.gin_block, lambda on: opening.change(gin=on),
             "Take the mean out of s: in two dimensions nothing of it is left.")  # fmt: skip
 
@@ -114,12 +115,11 @@ def _mirror_count(opening: Opening, normals: list[tuple[float, float]]) -> None:
     key = "hand_mirrors"
     opening.show(key, len(normals))
 
-    def take() -> None:
-        wanted = opening.told(key)
+    def take(wanted: int) -> None:
         fresh = [(1.0, 0.0)] * (wanted - len(normals))
         opening.change(v=(*normals[:wanted], *fresh))
 
-    st.slider("Mirrors by hand", 0, MOST_MIRRORS, key=key, on_change=take)
+    st.slider("Mirrors by hand", 0, MOST_MIRRORS, key=key, on_change=opening.hears(key, take))
 
 
 # ---------------------------------------------------------------------- widgets that show the truth
@@ -131,12 +131,12 @@ def _slider(
 ) -> None:  # fmt: skip
     """A slider that stands where the block does, at the nearest step; a number beyond its ends is shown at the end."""
     opening.show(key, round(min(max(round(value / step) * step, low), high), DECIMALS))
-    st.slider(label, low, high, step=step, key=key, help=help, format=format, on_change=lambda: take(opening.told(key)))
+    st.slider(label, low, high, step=step, key=key, help=help, format=format, on_change=opening.hears(key, take))
 
 
 def _switch(opening: Opening, key: str, label: str, value: bool, take: Callable[[bool], Any], help: str) -> None:
     opening.show(key, value)
-    st.toggle(label, key=key, help=help, on_change=lambda: take(opening.told(key)))
+    st.toggle(label, key=key, help=help, on_change=opening.hears(key, take))
 
 
 def _with(values: list, i: int, value: Any) -> tuple:

@@ -57,6 +57,7 @@ class Line:
         title: a short name, shown as a tag and read out by screen readers.
         active: False where a setting passes the step over.
         why: a sentence shown below; needed where the step is passed over.
+        below: whether the numbers, being long, stand below the formula and not beside it.
 
     Raises:
         ValueError: stage or title is empty, or a step is passed over without a reason.
@@ -73,6 +74,7 @@ class Line:
     title: str
     active: bool
     why: str
+    below: bool = False
 
     def __post_init__(self) -> None:
         for name in ("stage", "title"):
@@ -143,6 +145,7 @@ def _spelled(line: Line) -> dict[str, Any]:
         "numbers": numbers,
         "active": line.active,
         "why": line.why,
+        "below": line.below,
     }
 
 

@@ -17,6 +17,7 @@ from aio.ui.words import number_table
 
 __all__ = ["formula_section"]
 
+LONG = ("coupling", "output")  # terms of several summands
 LEDGER_ROW = 21  # CSS pixels
 SOURCE_HEIGHT = 260
 
@@ -31,7 +32,7 @@ def formula_section(opening: Opening, state: TrainState, opened: Opened) -> None
 def _formula(opening: Opening, opened: Opened) -> list[Term]:
     start = opened.follow(opening.probe).steps[0].x[0]
     terms = formula(opened.block, start, opened.rev)
-    lines = [Line(t.step, t.latex, t.numbers, t.title, t.active, t.why) for t in terms]
+    lines = [Line(t.step, t.latex, t.numbers, t.title, t.active, t.why, below=t.step in LONG) for t in terms]
     formula_lines(lines, key="formula", chosen=opening.shown_step(opened), height="content",
                   label="The block's formula with the probe's numbers", on_point=opening.point,
                   on_choose=opening.choose)  # fmt: skip
@@ -76,3 +77,5 @@ def _ledger(opening: Opening, state: TrainState, opened: Opened) -> None:
     }
     with sums:
         number_table(rows)
+    if opened.rev:
+        st.caption("The ledger runs from data to the base; the inverse formula's log|det| has the other sign.")

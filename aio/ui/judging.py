@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 import torch
@@ -34,6 +36,10 @@ MAP_VERTICES = 41
 DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 DEEPEST = DEPTHS[-1]
 DEPTH_VERTICES = 13  # the worst of fewer points is enough for a curve
+IDENTITY = (
+    " NLL = H(p) + KL(p‖q): NLL − H(p) and KL estimate the same number. Once q is close to p, the paired one has by "
+    "far the smaller error."
+)
 PRECISIONS = (torch.float32, torch.float64)
 """The two that the section compares."""
 
@@ -55,10 +61,8 @@ def round_trip_section(opening: Opening, state: TrainState, opened: Opened) -> N
     with depth:
         opening.show("open_depth", opening.depth)
 
-        def take() -> None:
-            opening.depth = opening.told("open_depth")
-
-        st.slider("Repeat the block", 1, DEEPEST, key="open_depth", on_change=take,
+        st.slider("Repeat the block", 1, DEEPEST, key="open_depth",
+                  on_change=opening.hears("open_depth", partial(setattr, opening, "depth")),
                   help="Deeper, and with a larger α, float32 runs out of digits.")  # fmt: skip
     with alpha:
         alpha_slider(opening, opened.block)
@@ -111,10 +115,8 @@ def loss_section(opening: Opening, state: TrainState, opened: Opened) -> None:
     ))  # fmt: skip
     opening.show("open_off", opening.off)
 
-    def take() -> None:
-        opening.off = opening.told("open_off")
-
-    st.toggle("Switch this block off", key="open_off", on_change=take,
+    st.toggle("Switch this block off", key="open_off",
+              on_change=opening.hears("open_off", partial(setattr, opening, "off")),
               help="What reaches the block passes as it is; the other blocks stay.")  # fmt: skip
     left, right = st.columns(2, gap="medium")
     with left:
@@ -135,10 +137,7 @@ def loss_section(opening: Opening, state: TrainState, opened: Opened) -> None:
         number_table({"Floor H(p)": f"{found.entropy:.4f}",
                       "NLL − H(p)": f"{found.nll - found.entropy:.4f} ± {found.nll_stderr:.4f}",
                       "KL(p‖q), paired": f"{found.kl:.4f} ± {found.kl_stderr:.4f}"})  # fmt: skip
-    st.caption(
-        "Nats per point, over held-out points. NLL = H(p) + KL(p‖q): NLL − H(p) and KL estimate the same number. Once "
-        "q is close to p, the paired one has by far the smaller error."
-    )
+    st.caption("Nats per point, over held-out points." + (IDENTITY if found.kl is not None else ""))
     number_table(
         {f"{i + 1}": _change(change) for i, change in enumerate(judged.off)},
         head=["Switched off: block", "NLL rises by"],
@@ -162,4 +161,6 @@ def _extent(state: TrainState) -> Extent:
 
 def _change(change: tuple[float, float]) -> str:
     mean, stderr = change
-    return f"{mean:+.3f} ± {stderr:.3f}" if np.isfinite(mean) else "not finite"
+    if not np.isfinite(mean):
+        return "not finite"
+    return f"{mean:+.3f} ± {stderr:.3f}" if abs(mean) >= 0.0005 else f"0.000 ± {stderr:.3f}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ FIRST_PROBE = (1.0, 0.5)
 FIRST_EDIT = BlockEdit(
     s=HandCurve(kind="sine", amplitude=0.5, rate=1.5, centre=0.5), t=HandCurve(kind="sine", amplitude=0.8, rate=1.2)
 )
+
+NOWHERE = object()
+ECHO_SECONDS = 1.0  # as long as a report may be under way: two ticks
 
 Source = Literal["drawn", "trained"]
 Section = Literal[
@@ -64,19 +68,35 @@ class Opening:
     """Changes when the open block does, and not when it is only looked at from another side."""
     stands: dict[str, Any] = field(default_factory=dict)
     """Where each widget stands on the visitor's screen, as far as is known: key → value."""
+    left: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
+    """Where it was told to go away from lately, and when."""
 
     def show(self, key: str, value: Any) -> None:
         """Have the widget of this key stand at a value. Called before the widget is drawn.
 
         A widget that stands there is left alone: to tell it so would throw back a slider that is being moved.
         """
-        if key not in st.session_state or self.stands.get(key) != value:
+        stood = self.stands.get(key, NOWHERE)
+        if key not in st.session_state or stood is NOWHERE or stood != value:
+            left = [(at, old) for at, old in self.left.get(key, []) if time.monotonic() - at < ECHO_SECONDS]
+            self.left[key] = left if stood is NOWHERE else [*left, (time.monotonic(), stood)]
             st.session_state[key] = self.stands[key] = value
 
-    def told(self, key: str) -> Any:
-        """What the visitor has set the widget of this key to; for its callback."""
-        self.stands[key] = st.session_state[key]
-        return self.stands[key]
+    def hears(self, key: str, take: Callable[[Any], Any]) -> Callable[[], None]:
+        """A callback for the widget of this key: `take` is given what the visitor has set it to.
+
+        A widget that was just told to stand elsewhere may still report where it stood, because a tick or another
+        change was on its way: such an echo is nobody's wish, and the widget is told again.
+        """
+
+        def callback() -> None:
+            value = st.session_state[key]
+            self.stands[key] = value
+            now = time.monotonic()
+            if not any(value == old and now - at < ECHO_SECONDS for at, old in self.left.get(key, [])):
+                take(value)
+
+        return callback
 
     @property
     def edit(self) -> BlockEdit:

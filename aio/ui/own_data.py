@@ -31,7 +31,8 @@ def draw_panel(session: Session) -> None:
     """A canvas, and beside it what a flow learns of the drawing while it is drawn."""
     st.caption(
         "What you draw is a mixture of Gaussians as wide as the brush, so its density is known exactly, and its "
-        "entropy to six digits. Draw while it trains: the run goes on with the new density."
+        "entropy to six digits. The first stroke starts a fresh run; draw on while it trains, and it goes on with the "
+        "new density."
     )
     session.impose = False  # this page has no controls that must be told
     drawn = session.ensure_run().view()
@@ -98,7 +99,9 @@ def picture_panel(session: Session) -> None:
     left.image(picture(target)[0], alt="The density that the picture stands for.", width=PICTURE_WIDTH)
     with right:
         rows, columns = target.weights.shape
-        number_table({"Cells": f"{columns} × {rows}", "Entropy H(p)": f"{target.entropy:.4f} nats",
+        xmin, xmax, ymin, ymax = target.box
+        number_table({"Cells": f"{columns} × {rows}", "Size": f"{xmax - xmin:.3g} × {ymax - ymin:.3g}",
+                      "Entropy H(p)": f"{target.entropy:.4f} nats",
                       "Empty cells": f"{(target.weights == 0).mean():.0%}"})  # fmt: skip
         _train_button(session, target, PICTURE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -74,12 +75,9 @@ def section(session: Session, state: TrainState, opened: Opened) -> None:
     """The chosen section, below the choice of sections."""
     opening = session.opening
     opening.show("open_section", opening.section)
-
-    def choose() -> None:
-        opening.section = opening.told("open_section")
-
     st.pills("Section", list(SECTION_NAMES), key="open_section", format_func=SECTION_NAMES.get, required=True,
-             label_visibility="collapsed", on_change=choose)  # fmt: skip
+             label_visibility="collapsed",
+             on_change=opening.hears("open_section", partial(setattr, opening, "section")))  # fmt: skip
     with st.container(key=f"section_{opening.section}"):
         match opening.section:
             case "formula":

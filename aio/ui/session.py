@@ -103,7 +103,7 @@ class Session:
     def begin_visit(self) -> None:
         """From here on settings are for show: they touch no run, and `end_visit` goes back to what is now."""
         if self.visited_from is None:
-            here = replace(self.opening, edits=dict(self.opening.edits), kept={}, stands={})
+            here = replace(self.opening, edits=dict(self.opening.edits), kept={}, stands={}, left={})
             self.visited_from = self.config, here
 
     def end_visit(self, *, keep: bool = False) -> None:

@@ -19,14 +19,14 @@ def statements_panel(session: Session) -> None:
     """The ten statements, to choose one that is shown; another click on it ends that."""
     session.opening.show("statement", session.opening.statement)
 
-    def choose() -> None:
-        number = session.opening.told("statement")
+    def choose(number: int | None) -> None:
         if number is None:
             session.end_visit()
         else:
             show(session, number)
 
-    st.pills("Ten things to see inside a block", list(BY_NUMBER), key="statement", on_change=choose,
+    st.pills("Ten things to see inside a block", list(BY_NUMBER), key="statement",
+             on_change=session.opening.hears("statement", choose),
              format_func=lambda number: f"{number} {BY_NUMBER[number].title}")  # fmt: skip
 
 
@@ -70,6 +70,8 @@ def _statement(session: Session, statement: Statement) -> None:
     st.info(f"**{statement.number}. {statement.sentence}** {statement.see}", icon=":material/visibility:")
     if trained and run.config.flow.base.kind == "mixture":
         st.caption("The base of your flow is a ring of Gaussians, which is not isotropic.")
+    if statement.section == "loss" and trained and run.state is not None and run.state.dataset().target is None:
+        st.caption("The density of your points is not known, so there is no floor and no KL to be seen here.")
     with st.container(key="statement_buttons", horizontal=True, gap="small"):
         if trained and run.state is not None and run.state.step == 0:
             st.button(f"Train {STEPS_TO_SHOW} steps first", key="train_to_show", type="primary", on_click=run.step,
@@ -92,8 +94,7 @@ def preset_menu(session: Session) -> None:
         session.opening.preset = preset = None  # something at the side was changed since
     session.opening.show("preset", session.opening.preset)
 
-    def choose() -> None:
-        name = session.opening.told("preset")
+    def choose(name: str | None) -> None:
         if name is None:
             session.end_visit()
             return
@@ -102,7 +103,8 @@ def preset_menu(session: Session) -> None:
         opening.preset, opening.statement, opening.source, opening.edits = name, None, "drawn", {}
         session.change(PRESETS[name].config)
 
-    st.selectbox("Preset", list(PRESETS), key="preset", index=None, placeholder="Choose one", on_change=choose,
+    st.selectbox("Preset", list(PRESETS), key="preset", index=None, placeholder="Choose one",
+                 on_change=session.opening.hears("preset", choose),
                  format_func=lambda name: PRESETS[name].title, help="Shows a block of other settings.")  # fmt: skip
     if preset is not None:
         origin = f" From {preset.origin}." if preset.origin else ""

@@ -9,6 +9,7 @@ import { show } from "./mathml.js";
  * @property {string} numbers MathML of the right side with numbers put in; may be empty
  * @property {boolean} active false where the step is passed over
  * @property {string} why a sentence; may be empty
+ * @property {boolean} below whether the numbers stand below the formula
  */
 
 /** Screen readers need names that are the page's only ones. */
@@ -40,12 +41,13 @@ export class Line {
 
   /** @param {Content} content */
   update(content) {
-    const { title, left, right, numbers, active, why } = content;
+    const { title, left, right, numbers, active, why, below } = content;
     const shown = this.#shown;
     if (title !== shown?.title) this.button.textContent = title;
     if (left !== shown?.left) show(this.#left, left);
     if (right !== shown?.right) show(this.#right, right);
     if (numbers !== shown?.numbers) show(this.#numbers, numbers);
+    if (below !== shown?.below) this.node.classList.toggle("formula-below", below);
     if (active !== shown?.active) this.node.classList.toggle("formula-passed", !active);
     if (why !== shown?.why) {
       this.#why.textContent = why;
