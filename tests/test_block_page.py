@@ -557,7 +557,7 @@ def test_an_echo_of_where_a_widget_stood_is_nobodys_wish(monkeypatch):
     callback = page.hears("g", taken.append)
     page.show("g", 1.0)
     page.show("g", 2.0)  # a statement, or a step of training
-    for value in (1.0, 2.5, 1.0):
+    for value in (2.0, 1.0, 2.5, 2.5, 1.0):  # where it stands, where it stood, a wish, the same again
         state["g"] = value
         callback()
     assert taken == [2.5]

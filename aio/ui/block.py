@@ -83,8 +83,23 @@ def _toolbar(session: Session, opening: Opening, state: TrainState, opened: Open
         st.toggle("Paths", key="open_displacement",
                   on_change=opening.hears("open_displacement", partial(setattr, opening, "displacement")),
                   help="Draw each point's way from the frame before.")  # fmt: skip
+        if opening.source == "trained":
+            _train_button(session, state)
         st.button("Undo", key="undo_by_hand", icon=":material/undo:", disabled=opening.edit.empty and not opening.off,
                   on_click=opening.undo, help="Take back what was set by hand.")  # fmt: skip
+
+
+def _train_button(session: Session, state: TrainState) -> None:
+    """The run goes on while its block is looked at: at which step it is, and a way to stop it."""
+    run = session.ensure_run()
+    view = run.view()
+    playing = view.status == "playing"
+    st.button(
+        "Pause" if playing else "Train", key="block_train", icon=f":material/{'pause' if playing else 'play_arrow'}:",
+        disabled=view.status in ("stopped", "failed"), on_click=run.pause if playing else run.play,
+    )  # fmt: skip
+    with st.container(key="block_step", width=90):
+        st.caption(f"step {state.step:,}")
 
 
 def _choice(

@@ -85,12 +85,15 @@ class Opening:
     def hears(self, key: str, take: Callable[[Any], Any]) -> Callable[[], None]:
         """A callback for the widget of this key: `take` is given what the visitor has set it to.
 
-        A widget that was just told to stand elsewhere may still report where it stood, because a tick or another
-        change was on its way: such an echo is nobody's wish, and the widget is told again.
+        Streamlit also calls it where nobody has set anything: after a run that was cut short, for every widget that was
+        told where to stand; and while a tick or another change is on its way, with where the widget stood before it was
+        told to stand elsewhere. Such an echo is nobody's wish, and the widget is told again.
         """
 
         def callback() -> None:
             value = st.session_state[key]
+            if value == self.stands.get(key, NOWHERE):
+                return
             self.stands[key] = value
             now = time.monotonic()
             if not any(value == old and now - at < ECHO_SECONDS for at, old in self.left.get(key, [])):
