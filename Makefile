@@ -18,10 +18,11 @@ DEVELOPMENT := $(VENV)/.development
 run: $(APP)
 	$(BIN)/python -m aio.ui --server.port $(PORT)
 
-# Unit tests share the cores; browser tests measure draws a second and have them alone.
+# Tests share the cores, but for those that count draws a second: they have them alone.
 test: $(DEVELOPMENT) chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -m "e2e and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 bench: $(DEVELOPMENT) chromium
 	$(BIN)/python -m benchmarks

@@ -34,7 +34,7 @@ def draw_panel(session: Session) -> None:
         "entropy to six digits. The first stroke starts a fresh run; draw on while it trains, and it goes on with the "
         "new density."
     )
-    session.impose = False  # this page has no controls that must be told
+    session.impose = session.drawn_since = False  # this page has no controls that must be told
     drawn = session.ensure_run().view()
     learns_it = session.own_title == DRAWING and session.config.data.target is None
     tick = tick_of(drawn) if learns_it else None
@@ -63,8 +63,7 @@ def _canvas(session: Session, ticking: bool) -> None:
          on_draw=lambda text: _take_drawing(session, text))  # fmt: skip
     if session.drawing_problem:
         _refused("This drawing cannot be used.", session.drawing_problem)
-    learns_it = session.own_title == DRAWING and session.config.data.target is None
-    if session.impose or (learns_it and not ticking and session.ensure_run().view().busy):
+    if session.impose or (session.drawn_since and not ticking):
         st.rerun()  # the whole page: what stands beside the canvas must follow it
 
 
@@ -72,6 +71,7 @@ def _take_drawing(session: Session, text: str) -> None:
     session.drawing, session.drawing_problem = text, ""
     try:
         session.take_own(DrawnTarget(from_json(text)), DRAWING)
+        session.drawn_since = True
     except ValueError as error:
         if POINTS in text:  # else all was erased, and the run keeps what it had
             session.drawing_problem = str(error)

@@ -41,6 +41,8 @@ class Session:
     own_title: str = ""
     drawing: str = ""
     """What stands on the canvas, as JSON."""
+    drawn_since: bool = False
+    """Whether something was drawn since the page beside the canvas was drawn."""
     drawing_problem: str = ""
     """Why what stands there cannot be trained on."""
     opening: Opening = field(default_factory=Opening)

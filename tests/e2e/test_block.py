@@ -464,7 +464,7 @@ def test_s_and_t_by_hand_are_what_the_coupling_does(open_block, mount_count):
     go_to(page, "conditioner")
     drawn_of = {key: seen(page, key) for key in CONDITIONER_FIGURES}
     before = mounts(page, mount_count)
-    choose(page, "hand_dialect", "FrEIA main")
+    choose(page, "hand_dialect", "main")
     stands(page, coupled(level, "freia-main"))
     choose(page, "hand_dialect", "FrEIA 0.2")
 
@@ -715,7 +715,7 @@ def playing(serve, page, wait_for_frame):
     arrived(page, wait_for_frame)
     expect(page.locator(".st-key-open_source").get_by_role("radio", name="As trained")).to_be_checked()
     yield page
-    page.get_by_role("link", name="Train", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).first.click()
     button(page, "train").click()
     expect(button(page, "train")).to_contain_text("Train")
 

@@ -52,7 +52,7 @@ def test_a_run_on_another_target_gives_way(gallery):
     gallery.locator(".st-key-train_on_crescent button").click()
     step = "() => Number(document.querySelector('.st-key-density .live-figure')?.dataset.step)"
     gallery.wait_for_function(f"() => ({step})() >= 20", timeout=LEARNED_MS)
-    gallery.get_by_role("link", name="Targets").click()
+    gallery.get_by_role("link", name="Targets").first.click()
     gallery.wait_for_function(WHOLE, arg=len(TARGETS))
     gallery.locator(".st-key-train_on_rings button").click()
     expect(gallery.locator(".st-key-target input")).to_have_value(TARGETS["rings"].title)
@@ -66,7 +66,7 @@ def test_all_pictures_are_there_soon_on_a_warm_server(serve, gallery, new_page):
     other.goto(serve(APP))
     other.locator(".st-key-train_it_live button").wait_for()
     before = other.evaluate("performance.now()")
-    other.get_by_role("link", name="Targets").click()
+    other.get_by_role("link", name="Targets").first.click()
     other.wait_for_function(WHOLE, arg=len(TARGETS))
     assert other.evaluate("performance.now()") - before < PAINTED_MS
 

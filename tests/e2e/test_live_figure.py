@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from aio.ui.live import TRACE_TYPES
 
+pytestmark = pytest.mark.alone
+
 DEMO = "tests/e2e/apps/live_demo.py"
 CASES = "tests/e2e/apps/live_cases.py"
 KEYS = ("heatmap", "points", "curves")

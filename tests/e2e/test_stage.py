@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+pytestmark = pytest.mark.alone
+
 DEMO = "tests/e2e/apps/stage_demo.py"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 MARGIN = {"left": 30, "top": 6}  # of the picture, as in draw.js

@@ -7,6 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+pytestmark = pytest.mark.alone
+
 APP = "app.py"
 LIVE = ("density", "latent_to_data", "data_to_latent", "loss")
 DRAWS_PER_SECOND = 5
@@ -255,7 +257,7 @@ def test_the_mouse_reaches_the_pages_and_the_run_goes_on(serve, new_page, size):
     page.wait_for_function("() => Number(document.querySelector('.st-key-density .live-figure').dataset.step) > 3")
     page.get_by_role("link", name="Home").click()
     button(page, "train_it_live").wait_for()
-    page.get_by_role("link", name="Train", exact=True).click()
+    page.get_by_role("link", name="Train", exact=True).first.click()
     figure(page, "density").wait_for()
     page.wait_for_function("() => Number(document.querySelector('.st-key-density .live-figure').dataset.step) > 10")
     expect(button(page, "train")).to_contain_text("Pause")
