@@ -466,7 +466,7 @@ def test_s_and_t_by_hand_are_what_the_coupling_does(open_block, mount_count):
     before = mounts(page, mount_count)
     choose(page, "hand_dialect", "main")
     stands(page, coupled(level, "freia-main"))
-    choose(page, "hand_dialect", "FrEIA 0.2")
+    choose(page, "hand_dialect", "0.2")
 
     slide(page, "hand_s_level", 0)
     select(page, "hand_s", "linear")
