@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import streamlit as st
@@ -55,8 +55,12 @@ def curve_controls(opening: Opening, name: Literal["s", "t"]) -> None:
     if curve is None:
         return
     for field, label, low, high, step in CURVE_SLIDERS[curve.kind]:
-        _slider(opening, f"{key}_{field}", f"{name}: {label}", low, high, step, getattr(curve, field),
-                lambda value, field=field: opening.change(**{name: curve.changed(**{field: value})}))  # fmt: skip
+
+        def take(value: float, field: str = field) -> None:
+            now = getattr(opening.edit, name) or curve  # another slider may have moved since this was drawn
+            opening.change(**{name: now.changed(**{field: value})})
+
+        _slider(opening, f"{key}_{field}", f"{name}: {label}", low, high, step, getattr(curve, field), take)
 
 
 def clamp_controls(opening: Opening, block: AllInOneBlock) -> None:
@@ -86,9 +90,9 @@ def scale_controls(opening: Opening, block: AllInOneBlock) -> None:
         with column:
             ends = min(low, math.floor(g[i])), max(high, math.ceil(g[i]))
             _slider(opening, f"hand_g{i + 1}", f"g of channel {i + 1}", *map(float, ends), 0.05, g[i],
-                    lambda value, i=i: opening.change(g=_with(g, i, value)))  # fmt: skip
+                    lambda value, i=i: opening.change(g=_with(opening.edit.g or g, i, value)))  # fmt: skip
             _slider(opening, f"hand_o{i + 1}", f"o of channel {i + 1}", -OFFSET_REACH, OFFSET_REACH, 0.05, o[i],
-                    lambda value, i=i: opening.change(o=_with(o, i, value)))  # fmt: skip
+                    lambda value, i=i: opening.change(o=_with(opening.edit.o or o, i, value)))  # fmt: skip
 
 
 def permutation_controls(opening: Opening, opened: Opened, found: Mixing) -> None:
@@ -139,7 +143,7 @@ def _switch(opening: Opening, key: str, label: str, value: bool, take: Callable[
     st.toggle(label, key=key, help=help, on_change=opening.hears(key, take))
 
 
-def _with(values: list, i: int, value: Any) -> tuple:
+def _with(values: Sequence, i: int, value: Any) -> tuple:
     return (*values[:i], value, *values[i + 1 :])
 
 
